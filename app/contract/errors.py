@@ -1,0 +1,91 @@
+"""The errors of the house: each owns its code, HTTP status and title; handlers only render them (RFC 9457).
+
+StillhouseError
+├── BadRequest 400            bad_request: not JSON, an upload cut short, a malformed cursor or header
+├── NotFound 404              not_found
+├── Conflict 409              conflict: the resource's state does not allow it
+├── PreconditionFailed 412    precondition_failed: If-Match names an older version
+├── PayloadTooLarge 413       payload_too_large
+├── UnsupportedMediaType 415  unsupported_media_type
+├── InvalidRequest 422        invalid_request: `errors` names each field
+│   ├── InvalidSpec           invalid_spec: a job spec that cannot run
+│   ├── DigestMismatch        digest_mismatch: bytes that are not the ones announced
+│   └── IdempotencyKeyReused  idempotency_key_reused: the same key with another body
+├── ServiceUnavailable 503    service_unavailable: database or store out of reach
+└── StorageFull 507           storage_full
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Problem(BaseModel):
+    """One thing that is wrong: a JSON pointer (RFC 6901) into the request, and a sentence."""
+
+    model_config = ConfigDict(frozen=True)
+
+    pointer: str = ""
+    detail: str
+
+
+class StillhouseError(Exception):
+    """Base of all errors that a user may meet."""
+
+    code: ClassVar[str] = "internal_error"
+    status: ClassVar[int] = 500
+    title: ClassVar[str] = "Internal error"
+
+    def __init__(self, detail: str, errors: Sequence[Problem] = ()) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.errors = list(errors)
+
+
+class BadRequest(StillhouseError):
+    code, status, title = "bad_request", 400, "Bad request"
+
+
+class NotFound(StillhouseError):
+    code, status, title = "not_found", 404, "Not found"
+
+
+class Conflict(StillhouseError):
+    code, status, title = "conflict", 409, "Conflict with the resource's state"
+
+
+class PreconditionFailed(StillhouseError):
+    code, status, title = "precondition_failed", 412, "Precondition failed"
+
+
+class PayloadTooLarge(StillhouseError):
+    code, status, title = "payload_too_large", 413, "Payload too large"
+
+
+class UnsupportedMediaType(StillhouseError):
+    code, status, title = "unsupported_media_type", 415, "Unsupported media type"
+
+
+class InvalidRequest(StillhouseError):
+    code, status, title = "invalid_request", 422, "Invalid request"
+
+
+class InvalidSpec(InvalidRequest):
+    code, title = "invalid_spec", "Invalid job spec"
+
+
+class DigestMismatch(InvalidRequest):
+    code, title = "digest_mismatch", "The bytes are not the ones announced"
+
+
+class IdempotencyKeyReused(InvalidRequest):
+    code, title = "idempotency_key_reused", "Idempotency key reused with another request"
+
+
+class ServiceUnavailable(StillhouseError):
+    code, status, title = "service_unavailable", 503, "Service unavailable"
+
+
+class StorageFull(StillhouseError):
+    code, status, title = "storage_full", 507, "Storage full"

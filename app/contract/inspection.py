@@ -1,0 +1,63 @@
+"""What the service finds in an uploaded model or transfer set, once, when it is registered."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from app.contract.base import Contract
+from app.contract.errors import Problem
+
+
+class Tensor(Contract):
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+class Misfit(Contract):
+    """A tensor whose shape is not the architecture's."""
+
+    name: str
+    expected: tuple[int, ...]
+    found: tuple[int, ...]
+
+
+class ModelInspection(Contract):
+    """Weights held against their architecture."""
+
+    format: Literal["safetensors", "pickled state dict"] | None = None
+    tensors: list[Tensor] = Field(default_factory=list)
+    """The file's tensors under the user's names."""
+    parameters: int | None = None
+    key_map: dict[str, str] = Field(default_factory=dict)
+    """The map in force, given or found: the user's prefix -> the family's."""
+    key_map_found: bool = False
+    """True where no map was given and one was found by order and shape."""
+    missing: list[str] = Field(default_factory=list)
+    unexpected: list[str] = Field(default_factory=list)
+    misshaped: list[Misfit] = Field(default_factory=list)
+    problems: list[Problem] = Field(default_factory=list)
+    """Why the model was rejected; empty when it is ready."""
+
+
+class DatasetInspection(Contract):
+    """What a transfer set holds."""
+
+    format: Literal["safetensors", "npz"] | None = None
+    rows: int | None = None
+    inputs: Tensor | None = None
+    """The inputs' array; its shape has the samples first."""
+    labels: Tensor | None = None
+    labelled: int = 0
+    unlabelled: int = 0
+    classes: int | None = None
+    """Largest label + 1."""
+    class_counts: list[int] = Field(default_factory=list)
+    """Labelled samples of each class (first 1,000 classes)."""
+    splits: dict[str, int] = Field(default_factory=dict)
+    """Samples in each part."""
+    labelled_splits: dict[str, int] = Field(default_factory=dict)
+    """Labelled samples in each part."""
+    preview: list[dict[str, Any]] = Field(default_factory=list)
+    """The first samples, cut short."""
+    problems: list[Problem] = Field(default_factory=list)

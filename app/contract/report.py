@@ -1,0 +1,78 @@
+"""What every finished job reports: teacher, distilled student, and the same student without the teacher."""
+
+from typing import Literal
+
+from app.contract.base import Contract
+from app.contract.states import StopReason
+
+
+class Scores(Contract):
+    """One network on the evaluated split. Rates are between 0 and 1; entropies and divergences are in nats."""
+
+    accuracy: float | None
+    """Share of labelled samples whose class is right; null where the split has no labels."""
+    agreement: float
+    """Share of samples on which the network names the teacher's class."""
+    kl_to_teacher: float
+    """Mean KL(teacher ‖ network) at temperature 1."""
+    nll: float | None
+    """Mean negative log-likelihood of the labels."""
+    ece: float | None
+    """Expected calibration error, 15 equal-width bins (Guo et al. 2017)."""
+    ece_scaled: float | None
+    """The same after temperature scaling."""
+    scaling_temperature: float | None
+    """The temperature that minimises the NLL."""
+    parameters: int
+    bytes: int
+    """Size of the weights at the precision in which they are stored."""
+    flops: int
+    """Floating-point operations of one sample's forward pass (multiply-add = 2)."""
+    latency_ms: float
+    """Median time of a forward pass at batch 1 on the job's device."""
+
+
+class Evaluated(Contract):
+    """What the scores were measured on."""
+
+    split: Literal["test", "validation", "train"]
+    samples: int
+    labelled: int
+    scaled_on: Literal["test", "validation", "train"] | None
+    """Where the scaling temperature was fitted."""
+
+
+class Curve(Contract):
+    """One series: values over optimiser steps."""
+
+    steps: list[int]
+    values: list[float]
+
+
+class Hardware(Contract):
+    device: str
+    threads: int
+    processor: str
+
+
+class Report(Contract):
+    """The evaluation report, `report.json`."""
+
+    version: Literal[1] = 1
+    evaluated_on: Evaluated
+    teacher: Scores
+    student: Scores
+    control: Scores | None
+    """The same student, seed and budget, trained on labels alone."""
+    control_missing: str | None = None
+    """Why there is no control."""
+    stop_reason: StopReason
+    best_epoch: int | None
+    """The epoch whose student was kept, where early stopping chose one."""
+    training_seconds: dict[str, float]
+    """Wall-clock seconds of training for each run."""
+    curves: dict[str, dict[str, Curve]]
+    """For each run, the series by name."""
+    seed: int
+    hardware: Hardware
+    versions: dict[str, str]

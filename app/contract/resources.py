@@ -1,0 +1,252 @@
+"""What the service answers: the resources, as JSON over HTTP and as the Python client's results."""
+
+from datetime import datetime
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.contract.architectures import Architecture
+from app.contract.errors import Problem
+from app.contract.inspection import DatasetInspection, ModelInspection
+from app.contract.spec import JobSpec, KeyMap, Labels, Name
+from app.contract.states import BlockedBy, FailureCode, InspectionState, JobState, Phase, StopReason
+from app.contract.transfer import Splits, TransferFormat
+
+
+class Resource(BaseModel):
+    """Answers tolerate fields they do not know, so that an older client can talk to a newer service."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True, protected_namespaces=())
+
+
+Item = TypeVar("Item")
+
+
+class Page(Resource, Generic[Item]):
+    """A part of a list, newest first."""
+
+    data: list[Item]
+    has_more: bool
+    next_cursor: str | None
+    """Give it as `cursor` to get the next part."""
+
+
+class ProblemDocument(Resource):
+    """An error (RFC 9457, application/problem+json)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    """Stable, for programs."""
+    request_id: str
+    errors: list[Problem] = Field(default_factory=list)
+
+
+class File(Resource):
+    """An uploaded file."""
+
+    id: str
+    name: str
+    size: int
+    """Bytes."""
+    sha256: str
+    created_at: datetime
+
+
+class ModelCreate(BaseModel):
+    """Registers uploaded weights as a network of an architecture."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    file: str = Field(pattern=r"^file_[0-9a-f]{32}$")
+    """The uploaded weights: .safetensors, or a state dict saved by torch.save."""
+    architecture: Architecture
+    key_map: KeyMap | None = None
+    """Renames parameter prefixes (yours -> the family's). Left out, an unambiguous match by shape is found."""
+    name: Name | None = None
+
+
+class Model(Resource):
+    """A registered network."""
+
+    id: str
+    name: str
+    file: str
+    architecture: Architecture
+    key_map: KeyMap | None
+    state: InspectionState
+    inspection: ModelInspection | None
+    version: int
+    created_at: datetime
+
+
+class DatasetCreate(BaseModel):
+    """Registers an uploaded file as a transfer set."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    file: str = Field(pattern=r"^file_[0-9a-f]{32}$")
+    format: TransferFormat = TransferFormat()
+    splits: Splits = Splits()
+    name: Name | None = None
+
+
+class Dataset(Resource):
+    """A registered transfer set."""
+
+    id: str
+    name: str
+    file: str
+    format: TransferFormat
+    splits: Splits
+    state: InspectionState
+    inspection: DatasetInspection | None
+    version: int
+    created_at: datetime
+
+
+class Rename(BaseModel):
+    """What may be changed of a model or a transfer set."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Name
+
+
+class Failure(Resource):
+    code: FailureCode
+    detail: str
+
+
+class Job(Resource):
+    """A distillation job."""
+
+    id: str
+    name: str | None
+    state: JobState
+    phase: Phase | None
+    progress: float
+    """0 to 1, control student included."""
+    eta_seconds: float | None
+    queue_position: int | None
+    """1 = next; null where the job does not wait."""
+    blocked_by: BlockedBy | None
+    attempt: int
+    max_attempts: int
+    stop_reason: StopReason | None
+    failure: Failure | None
+    priority: int
+    labels: Labels
+    spec: JobSpec
+    spec_hash: str
+    version: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class JobChange(BaseModel):
+    """What may be changed of a job."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Name | None = None
+    priority: int | None = Field(default=None, ge=-100, le=100)
+    labels: Labels | None = None
+
+
+class Estimate(Resource):
+    """What a job will need, roughly."""
+
+    memory_bytes: int
+    disk_bytes: int
+    seconds_on_one_core: float
+    """From operation counts at an assumed 5 GFLOP/s and 0.4 ms a step; a GPU or a faster core takes less."""
+    optimizer_steps: int
+    teacher_parameters: int
+    student_parameters: int
+
+
+class Validation(Resource):
+    """A job spec, checked as a submission would check it."""
+
+    valid: bool
+    errors: list[Problem]
+    warnings: list[Problem]
+    spec: JobSpec | None
+    """The spec with every default filled in."""
+    spec_hash: str | None
+    estimate: Estimate | None
+
+
+class JobEvent(Resource):
+    """One entry of a job's history; `seq` counts up from 1 without a gap."""
+
+    seq: int
+    type: str
+    """job.queued, job.state, job.terminal, or an engine event: phase, step, evaluation, checkpoint, resumed, notice."""
+    attempt: int
+    time: datetime
+    data: dict[str, Any]
+
+
+class Series(Resource):
+    """One metric of one run over optimiser steps."""
+
+    name: str
+    """`<run>/<metric>`, evaluation metrics with the split in between: `student/validation/accuracy`."""
+    steps: list[int]
+    values: list[float]
+
+
+class Metrics(Resource):
+    series: list[Series]
+
+
+class Artifact(Resource):
+    """A published file of a finished job."""
+
+    id: str
+    job: str
+    kind: Literal["student", "report", "manifest", "lock", "log"]
+    name: str
+    size: int
+    sha256: str
+    media_type: str
+    created_at: datetime
+
+
+class Part(Resource):
+    """The state of one thing that the service stands on."""
+
+    ok: bool
+    detail: str
+
+
+class Readiness(Resource):
+    ready: bool
+    parts: dict[str, Part]
+
+
+class CatalogEntry(Resource):
+    """One method, family, format, schedule or optimiser."""
+
+    kind: str
+    title: str
+    description: str
+    formula: str | None = None
+    paper: str | None = None
+    needs: list[str] = Field(default_factory=list)
+    json_schema: dict[str, Any]
+
+
+class Catalog(Resource):
+    """Everything a spec can name."""
+
+    objectives: list[CatalogEntry]
+    architectures: list[CatalogEntry]
+    transfer_sets: list[CatalogEntry]
+    schedules: list[CatalogEntry]
+    optimizers: list[CatalogEntry]

@@ -1,0 +1,91 @@
+"""The state of a job: one table, and every change goes through one gate (`app.jobs.gate`).
+
+queued -> starting -> running -> finalizing -> succeeded
+queued | paused -> cancelled            running -> pausing -> paused -> queued
+starting | running -> cancelling -> cancelled
+a lost lease: -> queued (next attempt, from the last checkpoint), or failed(worker_lost)
+queued too long: -> expired             any live state -> failed
+"""
+
+from enum import StrEnum
+
+
+class JobState(StrEnum):
+    QUEUED = "queued"
+    STARTING = "starting"
+    RUNNING = "running"
+    FINALIZING = "finalizing"
+    PAUSING = "pausing"
+    PAUSED = "paused"
+    CANCELLING = "cancelling"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+_S = JobState
+TERMINAL = frozenset({_S.SUCCEEDED, _S.FAILED, _S.CANCELLED, _S.EXPIRED})
+LEASED = frozenset({_S.STARTING, _S.RUNNING, _S.FINALIZING, _S.PAUSING, _S.CANCELLING})
+"""A worker holds the job: it has a lease, and only the holder of the current attempt may write."""
+
+TRANSITIONS: dict[JobState, frozenset[JobState]] = {
+    _S.QUEUED: frozenset({_S.STARTING, _S.CANCELLED, _S.EXPIRED, _S.FAILED}),
+    _S.STARTING: frozenset({_S.RUNNING, _S.CANCELLING, _S.QUEUED, _S.FAILED}),
+    _S.RUNNING: frozenset({_S.FINALIZING, _S.PAUSING, _S.CANCELLING, _S.QUEUED, _S.FAILED}),
+    _S.FINALIZING: frozenset({_S.SUCCEEDED, _S.QUEUED, _S.FAILED}),
+    _S.PAUSING: frozenset({_S.PAUSED, _S.QUEUED, _S.CANCELLING, _S.FAILED}),
+    _S.PAUSED: frozenset({_S.QUEUED, _S.CANCELLED, _S.EXPIRED}),
+    _S.CANCELLING: frozenset({_S.CANCELLED, _S.FAILED}),
+    **{state: frozenset() for state in TERMINAL},
+}
+
+
+class Phase(StrEnum):
+    """What a live job is busy with."""
+
+    STAGING = "staging"
+    TEACHER_PASS = "teacher_pass"
+    TRAINING = "training"
+    EVALUATING = "evaluating"
+    EXPORTING = "exporting"
+
+
+class StopReason(StrEnum):
+    """Why training ended well."""
+
+    COMPLETED = "completed"
+    EARLY_STOP = "early_stop"
+
+
+class BlockedBy(StrEnum):
+    """Why a queued job is not taken by a worker."""
+
+    INSPECTION = "inspection"
+    NO_FREE_DEVICE = "no_free_device"
+
+
+class InspectionState(StrEnum):
+    """Models and data sets are inspected once, when they are registered."""
+
+    UPLOADED = "uploaded"
+    INSPECTING = "inspecting"
+    READY = "ready"
+    REJECTED = "rejected"
+
+
+class FailureCode(StrEnum):
+    """Why a job failed, for programs; the README's table says what to do about each."""
+
+    INVALID_SPEC = "invalid_spec"
+    INVALID_WEIGHTS = "invalid_weights"
+    INVALID_TRANSFER_SET = "invalid_transfer_set"
+    NON_FINITE_LOSS = "non_finite_loss"
+    OUT_OF_MEMORY = "out_of_memory"
+    DISK_FULL = "disk_full"
+    DEVICE_UNAVAILABLE = "device_unavailable"
+    ARTIFACT_CORRUPT = "artifact_corrupt"
+    STORE_UNAVAILABLE = "store_unavailable"
+    WORKER_LOST = "worker_lost"
+    ENGINE_CRASHED = "engine_crashed"
+    INTERNAL_ERROR = "internal_error"

@@ -1,0 +1,63 @@
+"""How the student is trained: optimiser, batches, stopping."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from app.contract.base import Contract
+from app.contract.schedules import Cosine, LearningRate
+
+
+class Sgd(Contract):
+    """Stochastic gradient descent with momentum (torch.optim.SGD)."""
+
+    kind: Literal["sgd"] = "sgd"
+    learning_rate: LearningRate = Cosine(start=0.05)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    nesterov: bool = False
+    weight_decay: float = Field(default=0.0, ge=0)
+
+
+class AdamW(Contract):
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019; torch.optim.AdamW)."""
+
+    kind: Literal["adamw"] = "adamw"
+    learning_rate: LearningRate = Cosine(start=2e-3)
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
+    eps: float = Field(default=1e-8, gt=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+
+
+Optimizer = Annotated[Sgd | AdamW, Field(discriminator="kind")]
+OPTIMIZERS: tuple[type[Sgd] | type[AdamW], ...] = (Sgd, AdamW)
+
+
+class EarlyStopping(Contract):
+    """Stop when the validation split shows no progress, and keep the best student."""
+
+    monitor: Literal["loss", "accuracy", "agreement"] = "loss"
+    """`loss`: the objective; `accuracy`: labels; `agreement`: same class as the teacher."""
+    patience: int = Field(default=5, ge=1, le=10_000)
+    """Evaluations (one an epoch) without progress before the training stops."""
+    min_delta: float = Field(default=0.0, ge=0)
+    """What counts as progress: a change larger than this."""
+
+
+class Training(Contract):
+    """The training loop's settings; each has a default that works."""
+
+    epochs: int = Field(default=30, ge=1, le=100_000)
+    batch_size: int = Field(default=64, ge=1, le=1_048_576)
+    """Samples in one optimiser step."""
+    accumulation: int = Field(default=1, ge=1, le=65_536)
+    """Micro-batches into which each batch is cut; the gradients are those of the whole batch."""
+    shuffle: bool = True
+    """Draw a new order every epoch (from the seed); off keeps the order of the file."""
+    optimizer: Optimizer = AdamW()
+    clip_norm: float | None = Field(default=None, gt=0)
+    """Clip the gradient's global L2 norm to this."""
+    early_stopping: EarlyStopping | None = None
+    log_every: int = Field(default=20, ge=1, le=1_000_000)
+    """Optimiser steps between two reported metrics."""
+    checkpoint_seconds: float = Field(default=30.0, ge=0)
+    """At least this many seconds between two checkpoints (0: after every epoch)."""
