@@ -1,6 +1,6 @@
 """A job's directory, the whole interface to the engine.
 
-JOBDIR/job.json       this file's JobFile (or InspectionFile for `python -m worker.engine.inspect JOBDIR`)
+JOBDIR/job.json       this file's JobFile (or InspectionFile for `python -m worker.engine.inspection JOBDIR`)
 JOBDIR/inputs/        the teacher's weights and the transfer set
 JOBDIR/cache/         soft targets, and the runs that are done
 JOBDIR/checkpoints/   the last two, each with its SHA-256

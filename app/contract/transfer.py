@@ -1,4 +1,4 @@
-"""Transfer sets: the data that carries the teacher's knowledge over. One file each in `worker/engine/transfer_sets/`."""
+"""Transfer sets: the data that carries the teacher's knowledge over (one file each in the engine's `transfer_sets/`)."""
 
 from typing import ClassVar, Literal
 

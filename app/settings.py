@@ -1,0 +1,74 @@
+"""Every setting of the service, in one class. Environment variables carry the prefix STILLHOUSE_."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Seconds = Annotated[float, Field(gt=0)]
+Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().resolve())]
+
+
+class Settings(BaseSettings):
+    """Read from the environment. What names a server (broker, database, store) is empty for the embedded ones."""
+
+    model_config = SettingsConfigDict(env_prefix="STILLHOUSE_", use_attribute_docstrings=True, frozen=True)
+
+    data: Folder = Path("~/.local/share/stillhouse")
+    """Folder of this host: job directories, and the embedded database and store."""
+    database_url: str = ""
+    """`postgresql+psycopg://…`; empty: SQLite in the data folder."""
+    broker_url: str = ""
+    """`redis://…`, `rediss://…` or `redis+socket:///path`; only `stillhouse serve` can do without."""
+    store_url: str = ""
+    """`s3://bucket/prefix` or `file:///folder`; empty: `blobs` in the data folder."""
+
+    s3_endpoint: str = ""
+    """For S3 servers other than AWS: `http://host:port`."""
+    s3_region: str = "us-east-1"
+    s3_access_key_id: str = ""
+    s3_secret_access_key: SecretStr = SecretStr("")
+    s3_signed_downloads: bool = True
+    """Answer downloads with a redirect to a signed URL of the S3 server; off where clients cannot reach it."""
+
+    max_upload_bytes: int = Field(default=16 * 2**30, gt=0)
+    max_body_bytes: int = Field(default=2**20, gt=0)
+    """The largest JSON request."""
+    max_parameters: int = Field(default=2 * 10**9, gt=0)
+    """The largest network that a job or a model may name."""
+    free_space_floor_bytes: int = Field(default=256 * 2**20, ge=0)
+    """An upload that would leave less on the data folder's disk is refused."""
+
+    slots: int = Field(default=0, ge=0)
+    """Jobs that this worker runs at once; 0: one a CUDA device, or one where there is none."""
+    threads: int = Field(default=0, ge=0)
+    """Torch threads of one job; 0: this host's cores divided by the slots."""
+    lease_seconds: Seconds = 30
+    """A job whose worker has not been heard of for so long is given to another."""
+    heartbeat_seconds: Seconds = 5
+    relay_seconds: Seconds = 0.5
+    """How often a job's events are carried over to the database, and looked for by those who follow."""
+    stop_grace_seconds: Seconds = 30
+    """Time that a job has to write its checkpoint when it must stop."""
+    sweep_seconds: Seconds = 10
+    """How often the janitor looks around."""
+    ring_again_seconds: Seconds = 15
+    """A job or inspection still waiting after so long has its doorbell rung again."""
+    max_queued_seconds: Seconds = 7 * 24 * 3600
+    """A job that nobody took for so long expires."""
+    inspection_seconds: Seconds = 120
+    """Wall-clock limit of an inspection."""
+    inspection_memory_bytes: int = Field(default=8 * 2**30, gt=0)
+    """Address space of an inspection."""
+    orphan_seconds: Seconds = 24 * 3600
+    """Stored bytes that nothing refers to are removed after so long."""
+
+    @cached_property
+    def database(self) -> str:
+        return self.database_url or f"sqlite+aiosqlite:///{self.data}/stillhouse.db"
+
+    @cached_property
+    def store(self) -> str:
+        return self.store_url or (self.data / "blobs").as_uri()
