@@ -1,4 +1,4 @@
-"""Transfer sets: the data that carries the teacher's knowledge over (one file each in the engine's `transfer_sets/`)."""
+"""Transfer sets: the data that carries the teacher's knowledge over; one file each in the engine."""
 
 from typing import ClassVar, Literal
 
