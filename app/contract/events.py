@@ -39,6 +39,8 @@ class Step(_Event):
     epoch: float
     progress: float = Field(ge=0, le=1)
     """Share of the whole job that is done, control included."""
+    eta_seconds: float | None = None
+    """Seconds until the whole job is done, as it looks now."""
     metrics: dict[str, float]
 
 

@@ -1,0 +1,168 @@
+"""The tables. Rules live in the services, statements in the repositories; here is only the shape."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String, Text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db.base import DEFAULT_TENANT, Base, UtcDateTime, db_now
+
+Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+Id = String(64)
+Sha256 = String(64)
+
+
+class _Owned:
+    """A row of a tenant."""
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(Id, default=DEFAULT_TENANT)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now())
+
+
+class File(_Owned, Base):
+    """An uploaded file; its bytes lie in the store under their SHA-256."""
+
+    __tablename__ = "files"
+    __table_args__ = (Index(None, "tenant_id", "id"), Index(None, "sha256"))
+
+    name: Mapped[str] = mapped_column(String(255))
+    size: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(Sha256)
+
+
+class _Registered(_Owned):
+    """Something uploaded that is inspected once: uploaded -> inspecting -> ready | rejected."""
+
+    name: Mapped[str] = mapped_column(String(200))
+    file_id: Mapped[str] = mapped_column(Id, ForeignKey("files.id"))
+    state: Mapped[str] = mapped_column(String(16))
+    inspection: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    version: Mapped[int] = mapped_column(Integer, default=1)
+    attempt: Mapped[int] = mapped_column(Integer, default=0)
+    """Fencing token: counts the inspections that were begun."""
+    lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class Model(_Registered, Base):
+    """A registered network: weights and architecture."""
+
+    __tablename__ = "models"
+    __table_args__ = (Index(None, "tenant_id", "id"), Index(None, "state"), Index(None, "file_id"))
+
+    architecture: Mapped[dict[str, Any]] = mapped_column(Json)
+    key_map: Mapped[dict[str, str] | None] = mapped_column(Json)
+    weights_sha256: Mapped[str | None] = mapped_column(Sha256)
+    """The weights as safetensors; the upload itself where it was that already."""
+
+
+class Dataset(_Registered, Base):
+    """A registered transfer set."""
+
+    __tablename__ = "datasets"
+    __table_args__ = (Index(None, "tenant_id", "id"), Index(None, "state"), Index(None, "file_id"))
+
+    format: Mapped[dict[str, Any]] = mapped_column(Json)
+    splits: Mapped[dict[str, Any]] = mapped_column(Json)
+
+
+class Job(_Owned, Base):
+    """A distillation job. `version` guards every change of state, `attempt` every write of a worker."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        Index(None, "tenant_id", "id"),
+        Index("ix_jobs_queue", "state", "blocked_by", "priority", "id"),
+        Index(None, "teacher_id"),
+        Index(None, "dataset_id"),
+    )
+
+    name: Mapped[str | None] = mapped_column(String(200))
+    spec: Mapped[dict[str, Any]] = mapped_column(Json)
+    spec_hash: Mapped[str] = mapped_column(Sha256)
+    teacher_id: Mapped[str] = mapped_column(Id, ForeignKey("models.id"))
+    dataset_id: Mapped[str] = mapped_column(Id, ForeignKey("datasets.id"))
+    labels: Mapped[dict[str, str]] = mapped_column(Json)
+    priority: Mapped[int] = mapped_column(Integer)
+    max_attempts: Mapped[int] = mapped_column(Integer)
+
+    state: Mapped[str] = mapped_column(String(16))
+    desired_state: Mapped[str | None] = mapped_column(String(16))
+    """What a user asked of a live job; its worker sees it at the next heartbeat."""
+    blocked_by: Mapped[str | None] = mapped_column(String(32))
+    version: Mapped[int] = mapped_column(Integer, default=1)
+    last_seq: Mapped[int] = mapped_column(Integer, default=0)
+
+    attempt: Mapped[int] = mapped_column(Integer, default=0)
+    """Fencing token: counts the claims."""
+    losses: Mapped[int] = mapped_column(Integer, default=0)
+    """Claims that ended with a lost worker; these are charged against max_attempts."""
+    worker: Mapped[str | None] = mapped_column(String(200))
+    lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    phase: Mapped[str | None] = mapped_column(String(16))
+    progress: Mapped[float] = mapped_column(default=0.0)
+    eta_seconds: Mapped[float | None]
+    stop_reason: Mapped[str | None] = mapped_column(String(16))
+    failure_code: Mapped[str | None] = mapped_column(String(32))
+    failure_detail: Mapped[str | None] = mapped_column(Text)
+
+    queued_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now())
+    started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class JobEvent(Base):
+    """One entry of a job's history; `seq` has no gaps."""
+
+    __tablename__ = "job_events"
+
+    job_id: Mapped[str] = mapped_column(Id, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    seq: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    tenant_id: Mapped[str] = mapped_column(Id)
+    attempt: Mapped[int] = mapped_column(Integer)
+    type: Mapped[str] = mapped_column(String(32))
+    time: Mapped[datetime] = mapped_column(UtcDateTime)
+    data: Mapped[dict[str, Any]] = mapped_column(Json)
+
+
+class JobLog(Base):
+    """A piece of what the engine printed, in the order of `id`."""
+
+    __tablename__ = "job_logs"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(Id)
+    job_id: Mapped[str] = mapped_column(Id, ForeignKey("jobs.id", ondelete="CASCADE"), index=True)
+    attempt: Mapped[int] = mapped_column(Integer)
+    text: Mapped[str] = mapped_column(Text)
+
+
+class Artifact(_Owned, Base):
+    """A published file of a finished job."""
+
+    __tablename__ = "artifacts"
+    __table_args__ = (Index(None, "tenant_id", "id"), Index(None, "job_id"), Index(None, "sha256"))
+
+    job_id: Mapped[str] = mapped_column(Id, ForeignKey("jobs.id", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(String(16))
+    name: Mapped[str] = mapped_column(String(255))
+    size: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(Sha256)
+    media_type: Mapped[str] = mapped_column(String(100))
+
+
+class IdempotencyKey(Base):
+    """The answer that a request with this key got, committed together with what it did."""
+
+    __tablename__ = "idempotency_keys"
+
+    tenant_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(Sha256)
+    """SHA-256 of route and body."""
+    status: Mapped[int | None] = mapped_column(Integer)
+    body: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now())

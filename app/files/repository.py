@@ -1,0 +1,31 @@
+"""Every SQL statement about uploaded files, and about which stored bytes are still referred to."""
+
+from sqlalchemy import exists, or_, select
+
+from app.db.owned import OwnedRepository
+from app.db.tables import Artifact, Dataset, File, Model
+
+
+class FileRepository(OwnedRepository[File]):
+    table = File
+
+    async def users_of(self, file_id: str) -> list[str]:
+        """Return the ids of models and transfer sets made from this file."""
+        models = await self.session.scalars(select(Model.id).where(Model.file_id == file_id).limit(10))
+        datasets = await self.session.scalars(select(Dataset.id).where(Dataset.file_id == file_id).limit(10))
+        return [*models, *datasets]
+
+    async def delete(self, file: File) -> None:
+        await self.session.delete(file)
+        await self.session.flush()
+
+    async def refers_to(self, sha256: str) -> bool:
+        """Return whether any row of any tenant needs these bytes."""
+        query = select(
+            or_(
+                exists().where(File.sha256 == sha256),
+                exists().where(Model.weights_sha256 == sha256),
+                exists().where(Artifact.sha256 == sha256),
+            )
+        )
+        return bool(await self.session.scalar(query))

@@ -1,0 +1,87 @@
+"""The rules of inspections: who inspects what, and what follows from a finding."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.contract.architectures import Architecture
+from app.contract.errors import Problem
+from app.contract.inspection import DatasetInspection, ModelInspection
+from app.contract.job_file import InspectDataset, InspectModel
+from app.contract.states import InspectionState
+from app.contract.transfer import Splits, TransferFormat
+from app.db.session import doorbells
+from app.db.tables import File, Model
+from app.inspections.repository import InspectionRepository, Subject
+from app.jobs.blocked import unblock
+from app.queue import Doorbell
+
+ATTEMPTS = 3
+"""Inspections that may die with their worker before the upload is rejected."""
+_ARCHITECTURE: TypeAdapter[Any] = TypeAdapter(Architecture)
+
+
+@dataclass(frozen=True)
+class Inspecting:
+    """A claimed inspection."""
+
+    subject: Subject
+    attempt: int
+    sha256: str
+    """The uploaded bytes."""
+    task: InspectModel | InspectDataset
+
+
+async def claim(session: AsyncSession, seconds: float) -> Inspecting | None:
+    """Take the first inspection that is due, for `seconds`; None where there is none."""
+    for subject in await InspectionRepository(session).due(limit=8):
+        attempt = await InspectionRepository(session).claim(subject, seconds)
+        if attempt is not None:
+            file = await session.get_one(File, subject.file_id)
+            return Inspecting(subject, attempt, file.sha256, _task(subject))
+    return None
+
+
+def _task(subject: Subject) -> InspectModel | InspectDataset:
+    if isinstance(subject, Model):
+        return InspectModel(architecture=_ARCHITECTURE.validate_python(subject.architecture), key_map=subject.key_map)
+    return InspectDataset(
+        format=TransferFormat.model_validate(subject.format), splits=Splits.model_validate(subject.splits)
+    )
+
+
+async def finish(
+    session: AsyncSession, claimed: Inspecting, found: ModelInspection | DatasetInspection, weights: str | None = None
+) -> bool:
+    """Store what was found (`weights`: the SHA-256 of converted weights) and let the jobs go on that wait for it.
+
+    Returns False where the inspection was given to another in the meantime.
+    """
+    ready = not found.problems
+    values: dict[str, Any] = {
+        "state": (InspectionState.READY if ready else InspectionState.REJECTED).value,
+        "inspection": found.model_dump(mode="json"),
+    }
+    if isinstance(found, ModelInspection) and ready:
+        values["weights_sha256"] = weights or claimed.sha256
+    if not await InspectionRepository(session).finish(claimed.subject, claimed.attempt, values):
+        return False
+    await session.refresh(claimed.subject)
+    await unblock(session, claimed.subject.id)
+    return True
+
+
+async def abandon(session: AsyncSession, claimed: Inspecting, why: str) -> bool:
+    """Reject an upload whose inspection was ended by the sandbox: too slow, too large, or a crash."""
+    problem = Problem(detail=f"the inspection of this file did not end well: {why}")
+    empty = ModelInspection if isinstance(claimed.subject, Model) else DatasetInspection
+    return await finish(session, claimed, empty(problems=[problem]))
+
+
+async def ring_again(session: AsyncSession, seconds: float) -> int:
+    """Ring for each inspection that has waited longer than `seconds`."""
+    waiting = await InspectionRepository(session).due_for(seconds)
+    doorbells(session).extend(Doorbell("inspect", subject_id) for subject_id in waiting)
+    return len(waiting)

@@ -1,0 +1,110 @@
+"""What can only be said of a spec once its teacher and transfer set are known: do they fit together?"""
+
+from collections.abc import Iterator
+
+from app.contract.errors import Problem
+from app.contract.inspection import DatasetInspection
+from app.contract.objectives import Term
+from app.contract.schedules import extremes
+from app.contract.spec import JobSpec
+from app.contract.states import InspectionState
+from app.db.tables import Dataset, Model
+from app.models.service import architecture_of
+
+
+def errors(spec: JobSpec, teacher: Model, dataset: Dataset, max_parameters: int) -> list[Problem]:
+    """Return everything that would make the job fail; what is still being inspected is passed over."""
+    return [
+        *_rejected(teacher, dataset),
+        *_sizes(spec, max_parameters),
+        *_classes(spec, teacher),
+        *_fits_data(spec, teacher, dataset),
+    ]
+
+
+def warnings(spec: JobSpec, dataset: Dataset) -> list[Problem]:
+    """Return what a user should know and may have meant."""
+    found = _inspected(dataset)
+    return list(_advice(spec, found)) if found else []
+
+
+def _rejected(teacher: Model, dataset: Dataset) -> Iterator[Problem]:
+    for pointer, what, subject in (("/teacher", "model", teacher), ("/transfer_set", "data set", dataset)):
+        if subject.state == InspectionState.REJECTED:
+            problems = (subject.inspection or {}).get("problems", [])
+            why = "; ".join(problem["detail"] for problem in problems)
+            yield Problem(pointer=pointer, detail=f"the {what} {subject.id} was rejected at its inspection: {why}")
+
+
+def _sizes(spec: JobSpec, max_parameters: int) -> Iterator[Problem]:
+    size = spec.student.architecture.size()
+    if size > max_parameters:
+        detail = f"the student has {size:,} parameters; this service takes up to {max_parameters:,}"
+        yield Problem(pointer="/student/architecture", detail=detail)
+
+
+def _classes(spec: JobSpec, teacher: Model) -> Iterator[Problem]:
+    taught, learnt = architecture_of(teacher).classes, spec.student.architecture.classes
+    if taught != learnt:
+        detail = f"the teacher tells {taught} classes apart and the student {learnt}; they must be equal"
+        yield Problem(pointer="/student/architecture/classes", detail=detail)
+
+
+def _fits_data(spec: JobSpec, teacher: Model, dataset: Dataset) -> Iterator[Problem]:
+    found = _inspected(dataset)
+    if found is None or found.inputs is None:
+        return
+    shape = found.inputs.shape[1:]
+    for pointer, who, network in (
+        ("/teacher", "the teacher", architecture_of(teacher)),
+        ("/student/architecture", "the student", spec.student.architecture),
+    ):
+        if refusal := network.refuses_sample(shape):
+            yield Problem(pointer=pointer, detail=f"{who} does not fit the transfer set: {refusal}")
+    classes = spec.student.architecture.classes
+    if found.classes is not None and found.classes > classes:
+        detail = (
+            f"the transfer set has labels up to {found.classes - 1}, and the networks have classes 0 to {classes - 1}"
+        )
+        yield Problem(pointer="/transfer_set", detail=detail)
+    if not found.splits.get("train"):
+        yield Problem(pointer="/transfer_set", detail="the transfer set leaves no samples to train on")
+    yield from _labels(spec, found)
+
+
+def _labels(spec: JobSpec, found: DatasetInspection) -> Iterator[Problem]:
+    if found.labelled_splits.get("train"):
+        return
+    active = [(index, term) for index, term in enumerate(spec.objective) if max(extremes(term.weight)) > 0]
+    if all("labels" in term.needs for _, term in active):
+        detail = "every term of the objective needs labels, and no training sample of the transfer set has one"
+        yield Problem(pointer=f"/objective/{active[0][0]}", detail=detail)
+    for index, term in enumerate(spec.objective):
+        if _cannot_do_without(term):
+            detail = f"{term.title} needs labels, and no training sample of the transfer set has one"
+            yield Problem(pointer=f"/objective/{index}", detail=detail)
+
+
+def _cannot_do_without(term: Term) -> bool:
+    # A pure label term merely takes no part; one that mixes labels with the teacher would do nothing of what it says.
+    return term.needs >= {"labels", "teacher"}
+
+
+def _advice(spec: JobSpec, found: DatasetInspection) -> Iterator[Problem]:
+    rows = found.splits.get("train", 0)
+    if spec.training.batch_size > rows > 0:
+        detail = f"the batch is larger than the training part ({rows} samples): every epoch is one step"
+        yield Problem(pointer="/training/batch_size", detail=detail)
+    if spec.training.early_stopping and not found.splits.get("validation"):
+        detail = "the transfer set has no validation part, so early stopping never acts"
+        yield Problem(pointer="/training/early_stopping", detail=detail)
+    if not found.labelled_splits.get("train"):
+        if spec.control:
+            yield Problem(pointer="/control", detail="without labels there is no student to train without the teacher")
+        for index, term in enumerate(spec.objective):
+            if term.needs == {"labels"}:
+                yield Problem(pointer=f"/objective/{index}", detail=f"{term.title} takes no part: there are no labels")
+
+
+def _inspected(dataset: Dataset) -> DatasetInspection | None:
+    return DatasetInspection.model_validate(dataset.inspection) if dataset.inspection else None

@@ -1,0 +1,59 @@
+"""The one gate through which a job changes its state: a compare-and-swap together with its event."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.contract.errors import Conflict
+from app.contract.states import TERMINAL, TRANSITIONS, JobState
+from app.db.base import db_now
+from app.db.tables import Job, JobEvent
+from app.jobs.repository import JobRepository
+
+
+class ChangedMeanwhile(Conflict):
+    """Somebody else changed the job between its reading and this write; read it again."""
+
+
+async def transition(session: AsyncSession, job: Job, to: JobState, **changes: Any) -> None:
+    """Move `job` (as it was read) to the state `to`, with other columns changed alike.
+
+    Raises Conflict where the table of states does not allow it, ChangedMeanwhile where the row was changed since.
+    """
+    origin = JobState(job.state)
+    if to not in TRANSITIONS[origin]:
+        raise Conflict(f"a job that is {origin} cannot become {to}")
+    values = {"state": to.value, "version": Job.version + 1, **_implied(to), **changes}
+    seq = await JobRepository(session).swap(job, values)
+    if seq is None:
+        raise ChangedMeanwhile(f"job {job.id} was changed by somebody else in the meantime")
+    await JobRepository(session).add_events([_event(job, seq, to, changes)])
+    await session.refresh(job)
+
+
+def _implied(to: JobState) -> dict[str, Any]:
+    """Return the columns that follow from the state."""
+    if to in TERMINAL:
+        return {"finished_at": db_now(), "lease_until": None, "desired_state": None, "phase": None, "blocked_by": None,
+                "eta_seconds": None}  # fmt: skip
+    if to is JobState.QUEUED:
+        return {"queued_at": db_now(), "lease_until": None, "desired_state": None, "phase": None, "worker": None}
+    if to is JobState.CANCELLING:
+        return {"desired_state": JobState.CANCELLED.value}
+    return {}
+
+
+def _event(job: Job, seq: int, to: JobState, changes: dict[str, Any]) -> JobEvent:
+    facts = {"from": job.state, "to": to.value}
+    shown = ("worker", "stop_reason", "failure_code", "failure_detail", "losses")
+    facts |= {name: changes[name] for name in shown if changes.get(name) is not None}
+    return JobEvent(
+        job_id=job.id,
+        seq=seq,
+        tenant_id=job.tenant_id,
+        attempt=changes.get("attempt", job.attempt),
+        type="job.terminal" if to in TERMINAL else "job.state",
+        time=datetime.now(UTC),
+        data=facts,
+    )

@@ -1,0 +1,148 @@
+"""What a worker does to a job: claim it, keep it, report on it, finish it.
+
+Every write carries the claim's attempt, the fencing token. A write that finds no row raises LeaseLost:
+the job was given to somebody else, and the worker must stop at once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.contract.events import EngineEvent, PhaseEntered, Step
+from app.contract.spec import JobSpec
+from app.contract.states import FailureCode, JobState, StopReason
+from app.db.base import db_now, new_id
+from app.db.tables import Artifact, Job, JobEvent, JobLog
+from app.jobs.gate import ChangedMeanwhile, transition
+from app.jobs.repository import JobRepository
+
+_CANDIDATES = 8
+"""Jobs that a worker tries to claim before it leaves the rest to the others that claim at the same time."""
+
+
+class LeaseLost(Exception):
+    """The job has another worker by now, or is over."""
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A claimed job."""
+
+    job_id: str
+    tenant_id: str
+    attempt: int
+    spec: JobSpec
+
+
+async def claim(session: AsyncSession, worker: str, seconds: float) -> Lease | None:
+    """Take the first queued job, for `seconds`; None where there is nothing to take."""
+    for job in await JobRepository(session).claimable(_CANDIDATES):
+        attempt = job.attempt + 1
+        try:
+            await transition(
+                session, job, JobState.STARTING, attempt=attempt, worker=worker, lease_until=db_now(seconds),
+                started_at=job.started_at or db_now(),
+            )  # fmt: skip
+        except ChangedMeanwhile:
+            continue
+        return Lease(job.id, job.tenant_id, attempt, JobSpec.model_validate(job.spec))
+    return None
+
+
+async def renew(session: AsyncSession, lease: Lease, seconds: float) -> JobState:
+    """Extend the lease; the answer tells the worker of a wish to cancel or pause. Raises LeaseLost."""
+    state = await JobRepository(session).renew(lease.job_id, lease.attempt, seconds)
+    if state is None:
+        raise LeaseLost(lease.job_id)
+    return JobState(state)
+
+
+async def advance(session: AsyncSession, lease: Lease, to: JobState, **changes: Any) -> None:
+    """Move the leased job on. Raises LeaseLost, or Conflict where a user's cancel came first."""
+    job = await JobRepository(session).leased(lease.job_id, lease.attempt)
+    if job is None:
+        raise LeaseLost(lease.job_id)
+    await transition(session, job, to, **changes)
+
+
+async def record(session: AsyncSession, lease: Lease, events: Sequence[EngineEvent], log: str = "") -> None:
+    """Store a batch of engine events and what the engine printed since. Raises LeaseLost."""
+    last = await JobRepository(session).swap_leased(lease.job_id, lease.attempt, len(events), _progress(events))
+    if last is None:
+        raise LeaseLost(lease.job_id)
+    first = last - len(events) + 1
+    await JobRepository(session).add_events([_stored(lease, first + i, event) for i, event in enumerate(events)])
+    if log:
+        session.add(
+            JobLog(id=new_id("log"), tenant_id=lease.tenant_id, job_id=lease.job_id, attempt=lease.attempt, text=log)
+        )
+
+
+def _stored(lease: Lease, seq: int, event: EngineEvent) -> JobEvent:
+    return JobEvent(
+        job_id=lease.job_id,
+        seq=seq,
+        tenant_id=lease.tenant_id,
+        attempt=lease.attempt,
+        type=event.type,
+        time=event.time,
+        data=event.model_dump(mode="json", exclude={"type", "time"}),
+    )
+
+
+def _progress(events: Sequence[EngineEvent]) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    for event in events:
+        if isinstance(event, PhaseEntered):
+            changes["phase"] = event.phase.value
+        if isinstance(event, Step):
+            changes |= {"progress": event.progress, "eta_seconds": event.eta_seconds}
+    return changes
+
+
+async def finish(session: AsyncSession, lease: Lease, stop_reason: StopReason, artifacts: Sequence[Artifact]) -> None:
+    """Publish: the artifacts and the end of the job in one transaction, after their bytes are safe in the store."""
+    await advance(session, lease, JobState.SUCCEEDED, stop_reason=stop_reason.value, progress=1.0)
+    session.add_all(artifacts)
+    await session.flush()
+
+
+async def fail(session: AsyncSession, lease: Lease, code: FailureCode, detail: str) -> None:
+    """End the job as failed; one that was being cancelled is cancelled."""
+    job = await JobRepository(session).leased(lease.job_id, lease.attempt)
+    if job is None:
+        raise LeaseLost(lease.job_id)
+    if job.state == JobState.CANCELLING:
+        await transition(session, job, JobState.CANCELLED)
+    else:
+        await transition(session, job, JobState.FAILED, failure_code=code.value, failure_detail=detail)
+
+
+async def give_back(session: AsyncSession, lease: Lease) -> None:
+    """Return the job to the queue uncharged: this worker has to stop, and a checkpoint is kept."""
+    job = await JobRepository(session).leased(lease.job_id, lease.attempt)
+    if job is None:
+        raise LeaseLost(lease.job_id)
+    await lay_down(session, job)
+
+
+async def lay_down(session: AsyncSession, job: Job, **changes: Any) -> None:
+    """Move a job that has no worker any more to where it belongs: cancelled, paused, or back in the queue."""
+    resting = {JobState.CANCELLING: JobState.CANCELLED, JobState.PAUSING: JobState.PAUSED}
+    await transition(session, job, resting.get(JobState(job.state), JobState.QUEUED), **changes)
+
+
+def artifact(lease: Lease, kind: str, name: str, size: int, sha256: str, media_type: str) -> Artifact:  # noqa: PLR0917
+    """Return the row of a published file."""
+    return Artifact(
+        id=new_id("art"),
+        tenant_id=lease.tenant_id,
+        job_id=lease.job_id,
+        kind=kind,
+        name=name,
+        size=size,
+        sha256=sha256,
+        media_type=media_type,
+    )

@@ -1,0 +1,150 @@
+"""Every SQL statement about jobs, their events, logs and artifacts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select, update
+
+from app.contract.states import LEASED, InspectionState, JobState
+from app.db.base import db_now
+from app.db.owned import OwnedRepository
+from app.db.tables import Artifact, Dataset, Job, JobEvent, JobLog, Model
+
+_LEASED = [state.value for state in LEASED]
+
+
+@dataclass(frozen=True)
+class JobFilter:
+    """What a list of jobs is narrowed to."""
+
+    state: Sequence[str] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    teacher: str | None = None
+    transfer_set: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        chosen: list[ColumnElement[bool]] = [Job.labels[key].as_string() == value for key, value in self.labels]
+        if self.state:
+            chosen.append(Job.state.in_(self.state))
+        if self.teacher:
+            chosen.append(Job.teacher_id == self.teacher)
+        if self.transfer_set:
+            chosen.append(Job.dataset_id == self.transfer_set)
+        if self.created_after:
+            chosen.append(Job.created_at >= self.created_after)
+        if self.created_before:
+            chosen.append(Job.created_at < self.created_before)
+        return chosen
+
+
+class JobRepository(OwnedRepository[Job]):
+    table = Job
+
+    # Reading, for users: always with the tenant.
+
+    async def positions(self, jobs: Sequence[Job]) -> dict[str, int]:
+        """Return the place in the queue (1 = next) of each job that waits for a worker."""
+        places = {}
+        for job in jobs:
+            if job.state == JobState.QUEUED and job.blocked_by is None:
+                places[job.id] = 1 + (await self.session.scalar(_ahead_of(job)) or 0)
+        return places
+
+    async def events(self, tenant: str, job_id: str, after: int, limit: int) -> list[JobEvent]:
+        query = select(JobEvent).where(JobEvent.tenant_id == tenant, JobEvent.job_id == job_id, JobEvent.seq > after)
+        return list(await self.session.scalars(query.order_by(JobEvent.seq).limit(limit)))
+
+    async def measurements(self, tenant: str, job_id: str) -> list[tuple[int, str, dict[str, Any]]]:
+        """Return (attempt, type, data) of every step and evaluation, in order."""
+        query = select(JobEvent.attempt, JobEvent.type, JobEvent.data).where(
+            JobEvent.tenant_id == tenant, JobEvent.job_id == job_id, JobEvent.type.in_(["step", "evaluation"])
+        )
+        rows = await self.session.execute(query.order_by(JobEvent.seq))
+        return [(row.attempt, row.type, row.data) for row in rows]
+
+    async def logs(self, tenant: str, job_id: str, after: str = "", limit: int = 64) -> list[JobLog]:
+        query = select(JobLog).where(JobLog.tenant_id == tenant, JobLog.job_id == job_id, JobLog.id > after)
+        return list(await self.session.scalars(query.order_by(JobLog.id).limit(limit)))
+
+    async def artifacts(self, tenant: str, job_id: str) -> list[Artifact]:
+        query = select(Artifact).where(Artifact.tenant_id == tenant, Artifact.job_id == job_id)
+        return list(await self.session.scalars(query.order_by(Artifact.id)))
+
+    async def artifact(self, tenant: str, artifact_id: str) -> Artifact | None:
+        query = select(Artifact).where(Artifact.tenant_id == tenant, Artifact.id == artifact_id)
+        return (await self.session.scalars(query)).one_or_none()
+
+    async def delete(self, job: Job) -> None:
+        await self.session.execute(delete(Job).where(Job.id == job.id))
+
+    # Writing: each is one compare-and-swap, and says whether it found its row.
+
+    async def swap(self, job: Job, values: dict[str, Any]) -> int | None:
+        """Change the job if nobody else has since it was read; return the seq for its event, or None."""
+        return await self._claim_seqs(and_(Job.id == job.id, Job.version == job.version), 1, values)
+
+    async def swap_leased(self, job_id: str, attempt: int, count: int, values: dict[str, Any]) -> int | None:
+        """Change a job for the worker of `attempt`, reserving `count` seqs; return the last, or None if stale."""
+        return await self._claim_seqs(fenced(job_id, attempt), count, values)
+
+    async def _claim_seqs(self, where: ColumnElement[bool], count: int, values: dict[str, Any]) -> int | None:
+        statement = update(Job).where(where).values(last_seq=Job.last_seq + count, **values).returning(Job.last_seq)
+        return (await self.session.execute(statement)).scalar_one_or_none()
+
+    async def add_events(self, events: Sequence[JobEvent]) -> None:
+        self.session.add_all(events)
+        await self.session.flush()
+
+    # The queue.
+
+    async def claimable(self, limit: int) -> list[Job]:
+        query = select(Job).where(Job.state == JobState.QUEUED, Job.blocked_by.is_(None))
+        return list(await self.session.scalars(query.order_by(Job.priority.desc(), Job.id).limit(limit)))
+
+    async def leased(self, job_id: str, attempt: int) -> Job | None:
+        return (await self.session.scalars(select(Job).where(fenced(job_id, attempt)))).one_or_none()
+
+    async def renew(self, job_id: str, attempt: int, seconds: float) -> str | None:
+        """Extend the lease and return the job's state, or None where the lease is lost."""
+        statement = update(Job).where(fenced(job_id, attempt)).values(lease_until=db_now(seconds)).returning(Job.state)
+        return (await self.session.execute(statement)).scalar_one_or_none()
+
+    async def expired_leases(self) -> list[Job]:
+        query = select(Job).where(Job.state.in_(_LEASED), Job.lease_until < db_now())
+        return list(await self.session.scalars(query))
+
+    async def queued_longer_than(self, seconds: float) -> list[Job]:
+        query = select(Job).where(Job.state == JobState.QUEUED, Job.queued_at < db_now(-seconds))
+        return list(await self.session.scalars(query.order_by(Job.priority.desc(), Job.id)))
+
+    async def waiting_for(self, subject_id: str) -> list[Job]:
+        """Return the queued jobs that name this model or data set and wait for an inspection."""
+        named = or_(Job.teacher_id == subject_id, Job.dataset_id == subject_id)
+        query = select(Job).where(Job.state == JobState.QUEUED, Job.blocked_by.is_not(None), named)
+        return list(await self.session.scalars(query))
+
+    async def blocked_on_nothing(self) -> list[Job]:
+        """Return queued jobs still marked blocked although both inspections have ended."""
+        ended = [InspectionState.READY.value, InspectionState.REJECTED.value]
+        query = select(Job).join(Model, Model.id == Job.teacher_id).join(Dataset, Dataset.id == Job.dataset_id)
+        query = query.where(Job.state == JobState.QUEUED, Job.blocked_by.is_not(None))
+        return list(await self.session.scalars(query.where(Model.state.in_(ended), Dataset.state.in_(ended))))
+
+    async def live_users_of(self, subject_id: str) -> list[str]:
+        """Return the ids of jobs that name this model or data set."""
+        query = select(Job.id).where(or_(Job.teacher_id == subject_id, Job.dataset_id == subject_id))
+        return list(await self.session.scalars(query.limit(20)))
+
+
+def fenced(job_id: str, attempt: int) -> ColumnElement[bool]:
+    """The condition that every write of a worker carries: still its attempt, still live."""
+    return and_(Job.id == job_id, Job.attempt == attempt, Job.state.in_(_LEASED))
+
+
+def _ahead_of(job: Job) -> Select[int]:
+    earlier = or_(Job.priority > job.priority, and_(Job.priority == job.priority, Job.id < job.id))
+    return select(func.count()).select_from(Job).where(Job.state == JobState.QUEUED, Job.blocked_by.is_(None), earlier)

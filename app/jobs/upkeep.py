@@ -1,0 +1,54 @@
+"""What the janitor does to jobs: give lost ones back to the queue, ring for those that wait, expire the forgotten."""
+
+import logging
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.contract.states import FailureCode, JobState
+from app.db.session import doorbells
+from app.db.tables import Job
+from app.jobs.gate import ChangedMeanwhile, transition
+from app.jobs.leases import lay_down
+from app.jobs.repository import JobRepository
+from app.queue import Doorbell
+
+log = logging.getLogger(__name__)
+
+
+async def reap_lost(session: AsyncSession) -> int:
+    """Take jobs from workers whose lease has run out; charge the loss; fail those that lost too many workers."""
+    lost = await JobRepository(session).expired_leases()
+    for job in lost:
+        log.warning("job %s lost its worker %s in attempt %d", job.id, job.worker, job.attempt)
+        try:
+            await _take_from_worker(session, job)
+        except ChangedMeanwhile:
+            continue
+    return len(lost)
+
+
+async def _take_from_worker(session: AsyncSession, job: Job) -> None:
+    losses = job.losses + 1
+    worn_out = losses >= job.max_attempts and job.state not in {JobState.CANCELLING, JobState.PAUSING}
+    if worn_out:
+        detail = f"the worker was lost {losses} times (max_attempts); its log may say why"
+        code = FailureCode.WORKER_LOST.value
+        await transition(session, job, JobState.FAILED, losses=losses, failure_code=code, failure_detail=detail)
+        return
+    await lay_down(session, job, losses=losses)
+    doorbells(session).append(Doorbell("distill", job.id))
+
+
+async def ring_again(session: AsyncSession, seconds: float) -> int:
+    """Ring for each job that waits longer than `seconds`: its doorbell may have been lost."""
+    waiting = [job for job in await JobRepository(session).queued_longer_than(seconds) if job.blocked_by is None]
+    doorbells(session).extend(Doorbell("distill", job.id) for job in waiting)
+    return len(waiting)
+
+
+async def expire_forgotten(session: AsyncSession, seconds: float) -> int:
+    """End jobs that nobody took for `seconds`."""
+    forgotten = await JobRepository(session).queued_longer_than(seconds)
+    for job in forgotten:
+        await transition(session, job, JobState.EXPIRED)
+    return len(forgotten)

@@ -1,0 +1,62 @@
+"""The rules that models and transfer sets share: made from a file, inspected once, kept while in use."""
+
+from typing import TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.contract.errors import Conflict, InvalidRequest, NotFound, PreconditionFailed, Problem
+from app.db.owned import OwnedRepository, change
+from app.db.session import doorbells
+from app.db.tables import Dataset, File, Model
+from app.files.repository import FileRepository
+from app.jobs.repository import JobRepository
+from app.queue import Doorbell
+
+Registered = TypeVar("Registered", Model, Dataset)
+
+
+async def require_file(session: AsyncSession, tenant: str, file_id: str) -> File:
+    """Return the file that a registration names. Raises InvalidRequest pointing at the field."""
+    file = await FileRepository(session).get(tenant, file_id)
+    if file is None:
+        detail = f"there is no file {file_id}"
+        raise InvalidRequest(detail, [Problem(pointer="/file", detail=detail)])
+    return file
+
+
+async def register(repository: OwnedRepository[Registered], row: Registered) -> Registered:
+    """Add a row and ring for its inspection."""
+    await repository.add(row)
+    doorbells(repository.session).append(Doorbell("inspect", row.id))
+    return row
+
+
+async def get(repository: OwnedRepository[Registered], tenant: str, row_id: str) -> Registered:
+    row = await repository.get(tenant, row_id)
+    if row is None:
+        raise NotFound(f"there is no {_word(repository)} {row_id}")
+    return row
+
+
+async def rename(
+    repository: OwnedRepository[Registered], tenant: str, row_id: str, name: str, expected: int | None
+) -> Registered:
+    """Change the name; `expected` is the version that the caller saw, if any. Raises PreconditionFailed."""
+    row = await get(repository, tenant, row_id)
+    if not await change(repository.session, row, row.version if expected is None else expected, name=name):
+        raise PreconditionFailed(f"the {_word(repository)} has changed since that version")
+    return row
+
+
+async def delete(repository: OwnedRepository[Registered], tenant: str, row_id: str) -> None:
+    """Forget a model or transfer set. Raises Conflict, naming them, while jobs refer to it."""
+    row = await get(repository, tenant, row_id)
+    users = await JobRepository(repository.session).live_users_of(row_id)
+    if users:
+        raise Conflict(f"the {_word(repository)} is named by {', '.join(users)}; delete these jobs first")
+    await repository.session.delete(row)
+    await repository.session.flush()
+
+
+def _word(repository: OwnedRepository[Registered]) -> str:
+    return "model" if repository.table is Model else "data set"

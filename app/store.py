@@ -1,0 +1,230 @@
+"""The store: bytes under their SHA-256, on local disk or S3, through obstore.
+
+Blocking calls in threads: obstore's own futures can abort an interpreter that exits right after one (0.12.1).
+
+incoming/<id>         while it streams in; never read
+blobs/<ab>/<sha256>   complete, checked, and never changed again
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import os
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import anyio
+import obstore
+from obstore.exceptions import BaseError, NotFoundError
+from obstore.store import LocalStore, S3Store
+
+from app.contract.errors import DigestMismatch, PayloadTooLarge, ServiceUnavailable, StorageFull
+from app.db.base import new_id
+from app.settings import Settings
+
+in_thread = asyncio.to_thread
+CHUNK = 2**20
+_PART = 5 * 2**20
+"""The smallest part that S3 takes; two in flight bound the memory of an upload."""
+_SIGNED_FOR = timedelta(minutes=15)
+
+
+@dataclass(frozen=True)
+class Blob:
+    """What was stored."""
+
+    sha256: str
+    size: int
+
+
+class BlobMissing(Exception):
+    """The store does not hold these bytes."""
+
+
+class BlobCorrupt(Exception):
+    """The store's bytes are not those that were put there."""
+
+
+class Store:
+    """Content-addressed blobs. Memory stays bounded whatever their size."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._floor = settings.free_space_floor_bytes
+        self._local = _local_folder(settings.store)
+        self._signs = self._local is None and settings.s3_signed_downloads
+        self._store: LocalStore | S3Store = _open_local(self._local) if self._local else _open_s3(settings)
+
+    async def put(self, chunks: AsyncIterator[bytes], limit: int, sha256: str | None = None) -> Blob:
+        """Store a stream; visible only once it is whole, hashed and on disk.
+
+        Raises PayloadTooLarge past `limit` bytes, DigestMismatch where `sha256` is another, StorageFull.
+        """
+        incoming = new_id("incoming/in")
+        try:
+            blob = await self._receive(incoming, chunks, limit)
+            _compare(blob, sha256)
+            await self._settle(incoming, blob.sha256)
+        except BaseError as error:
+            raise _outage(error) from error
+        finally:
+            await self._discard(incoming)  # finds nothing once it has settled
+        return blob
+
+    async def _receive(self, incoming: str, chunks: AsyncIterator[bytes], limit: int) -> Blob:
+        writer = obstore.open_writer(self._store, incoming, buffer_size=_PART, max_concurrency=2)
+        digest, size, checked = hashlib.sha256(), 0, -_PART
+
+        def write(chunk: bytes) -> None:
+            digest.update(chunk)
+            writer.write(chunk)
+
+        async for chunk in chunks:
+            size += len(chunk)
+            if size > limit:
+                raise PayloadTooLarge(f"the file is larger than the {limit} bytes allowed")
+            if size - checked >= _PART:
+                self._refuse_when_full(size)
+                checked = size
+            await in_thread(write, chunk)
+        await in_thread(writer.close)
+        return Blob(digest.hexdigest(), size)
+
+    async def put_file(self, path: Path) -> Blob:
+        """Store a file of this host."""
+        return await self.put(_read(path), limit=2**63)
+
+    async def stream(self, sha256: str, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes]:
+        """Yield the bytes from `start` up to `end` (exclusive; all by default). Raises BlobMissing."""
+        if end is not None and end <= start:
+            return
+        options: obstore.GetOptions = {"range": (start, end) if end is not None else {"offset": start}}
+        try:
+            result = await in_thread(
+                lambda: obstore.get(self._store, _path(sha256), options=options if start or end else None)
+            )
+            chunks = result.stream(min_chunk_size=CHUNK)
+            while (chunk := await in_thread(next, chunks, None)) is not None:
+                yield bytes(chunk)
+        except (NotFoundError, FileNotFoundError) as error:
+            raise BlobMissing(sha256) from error
+        except BaseError as error:
+            raise _outage(error) from error
+
+    async def fetch(self, sha256: str, path: Path) -> None:
+        """Copy a blob to this host's disk and check its hash. Raises BlobMissing, BlobCorrupt."""
+        digest = hashlib.sha256()
+        async with await anyio.open_file(path, "wb") as file:
+            async for chunk in self.stream(sha256):
+                digest.update(chunk)
+                await file.write(chunk)
+        if digest.hexdigest() != sha256:
+            raise BlobCorrupt(sha256)
+
+    async def signed_url(self, sha256: str) -> str | None:
+        """Return a URL from which a client may fetch the bytes itself, or None where the store has none."""
+        if not self._signs or isinstance(self._store, LocalStore):
+            return None
+        return await in_thread(obstore.sign, self._store, "GET", _path(sha256), _SIGNED_FOR)
+
+    async def aged(self, before: datetime) -> AsyncIterator[tuple[str, str | None]]:
+        """Yield (path, sha256 or None for an unfinished upload) of all that was last written before a time."""
+        batches = iter(obstore.list(self._store))
+        while (batch := await in_thread(next, batches, None)) is not None:
+            for entry in batch:
+                if entry["last_modified"] < before:
+                    path = entry["path"]
+                    yield path, path.rsplit("/", 1)[-1] if path.startswith("blobs/") else None
+
+    async def remove(self, path: str) -> None:
+        await self._discard(path)
+
+    async def reachable(self) -> str | None:
+        """Return why the store cannot be used, or None."""
+        try:
+            await in_thread(obstore.head, self._store, "blobs/probe")
+        except (NotFoundError, FileNotFoundError):
+            return None
+        except (BaseError, OSError) as error:
+            return str(error)
+        return None
+
+    def _refuse_when_full(self, size: int) -> None:
+        if self._local is None:
+            return
+        free = os.statvfs(self._local).f_bavail * os.statvfs(self._local).f_frsize
+        if free < self._floor:
+            raise StorageFull(f"after {size} bytes the store's disk has {free} bytes free; {self._floor} are kept free")
+
+    async def _settle(self, incoming: str, sha256: str) -> None:
+        # Renamed over an equal blob on purpose: a fresh time stamp keeps the janitor away from it.
+        if self._local:
+            await in_thread(_fsync, self._local / incoming)
+        await in_thread(obstore.rename, self._store, incoming, _path(sha256))
+        if self._local:
+            await in_thread(_fsync, (self._local / _path(sha256)).parent)
+
+    async def _discard(self, path: str) -> None:
+        with anyio.CancelScope(shield=True):
+            with contextlib.suppress(BaseError, FileNotFoundError):  # the janitor finds what stays behind
+                await in_thread(obstore.delete, self._store, path)
+
+
+def _compare(blob: Blob, announced: str | None) -> None:
+    if announced and announced.lower() != blob.sha256:
+        raise DigestMismatch(f"announced sha256 {announced.lower()}, received {blob.sha256} ({blob.size} bytes)")
+
+
+def _path(sha256: str) -> str:
+    return f"blobs/{sha256[:2]}/{sha256}"
+
+
+def _local_folder(url: str) -> Path | None:
+    parts = urlsplit(url)
+    return Path(unquote(parts.path)) if parts.scheme == "file" else None
+
+
+def _open_local(folder: Path) -> LocalStore:
+    return LocalStore(folder, mkdir=True)
+
+
+def _open_s3(settings: Settings) -> S3Store:
+    parts = urlsplit(settings.store)
+    if parts.scheme != "s3":
+        raise ValueError(f"STILLHOUSE_STORE_URL must be s3://bucket/prefix or file:///folder, not {settings.store!r}")
+    options = {"endpoint": settings.s3_endpoint} if settings.s3_endpoint else {}
+    if settings.s3_access_key_id:
+        options |= {
+            "access_key_id": settings.s3_access_key_id,
+            "secret_access_key": settings.s3_secret_access_key.get_secret_value(),
+        }
+    return S3Store(
+        parts.netloc,
+        prefix=parts.path.strip("/") or None,
+        region=settings.s3_region,
+        client_options={"allow_http": settings.s3_endpoint.startswith("http://")},
+        **options,  # type: ignore[arg-type]
+    )
+
+
+def _outage(error: BaseError) -> Exception:
+    text = str(error)
+    if "No space left" in text or "os error 28" in text:
+        return StorageFull("the store's disk is full")
+    return ServiceUnavailable(f"the store cannot be used: {text.splitlines()[0]}")
+
+
+def _fsync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+async def _read(path: Path) -> AsyncIterator[bytes]:
+    async with await anyio.open_file(path, "rb") as file:
+        while chunk := await file.read(CHUNK):
+            yield chunk
