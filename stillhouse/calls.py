@@ -1,0 +1,89 @@
+"""Every request that the client makes, as data: no I/O, so that a transport of any kind can send it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import IO, Any, Generic, TypeVar
+from uuid import uuid4
+
+from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
+
+from app.contract import resources
+from app.contract.report import Report
+
+Answer = TypeVar("Answer")
+Shape = TypeVar("Shape", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Call(Generic[Answer]):
+    """One request, and how its answer is read."""
+
+    method: str
+    path: str
+    read: Callable[[bytes], Answer]
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """Query parameters; those that are None are left out."""
+    body: Any = None
+    """Sent as JSON."""
+    file: tuple[str, IO[bytes]] | None = None
+    """Name and bytes of a multipart upload."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    repeatable: bool = True
+    """Whether sending it twice does no more than sending it once."""
+
+
+def get(path: str, shape: type[Shape], **params: Any) -> Call[Shape]:
+    return Call("GET", path, shape.model_validate_json, params=params)
+
+
+def delete(path: str) -> Call[None]:
+    return Call("DELETE", path, _nothing)
+
+
+def change(path: str, shape: type[Shape], **fields: Any) -> Call[Shape]:
+    """Return a PATCH that sets the fields that are not None: the same afterwards, however often it is sent."""
+    body = {name: value for name, value in fields.items() if value is not None}
+    return Call("PATCH", path, shape.model_validate_json, body=body)
+
+
+def upload(name: str, content: IO[bytes]) -> Call[resources.File]:
+    """Return the upload of a file. Repeatable: the service stores the same bytes once."""
+    return Call("POST", "/v1/files", resources.File.model_validate_json, file=(name, content))
+
+
+def register(path: str, shape: type[Shape], **fields: Any) -> Call[Shape]:
+    body = {name: value for name, value in to_jsonable_python(fields).items() if value is not None}
+    return Call("POST", path, shape.model_validate_json, body=body, repeatable=False)
+
+
+def submit(spec: Mapping[str, Any], idempotency_key: str | None) -> Call[resources.Job]:
+    """Return a submission; its key makes it safe to send again."""
+    key = idempotency_key or uuid4().hex
+    return Call(
+        "POST",
+        "/v1/jobs",
+        resources.Job.model_validate_json,
+        body=to_jsonable_python(spec),
+        headers={"Idempotency-Key": key},
+    )
+
+
+def validate(spec: Mapping[str, Any]) -> Call[resources.Validation]:
+    return Call("POST", "/v1/jobs/validate", resources.Validation.model_validate_json, body=to_jsonable_python(spec))
+
+
+def cancel(job: str) -> Call[resources.Job]:
+    return Call("POST", f"/v1/jobs/{job}/cancel", resources.Job.model_validate_json)
+
+
+def logs(job: str) -> Call[str]:
+    return Call("GET", f"/v1/jobs/{job}/logs", lambda content: content.decode(errors="replace"))
+
+
+def report(job: str) -> Call[Report]:
+    return get(f"/v1/jobs/{job}/report", Report)
+
+
+def _nothing(_content: bytes) -> None:
+    return None

@@ -1,0 +1,56 @@
+"""The client: `with Stillhouse(url) as client: ...`."""
+
+import os
+from types import TracebackType
+from typing import Self
+
+from app.contract.resources import Catalog, Readiness
+from stillhouse import calls
+from stillhouse.datasets import Datasets
+from stillhouse.files import Files
+from stillhouse.gauges import on_terminal
+from stillhouse.jobs import Jobs
+from stillhouse.models import Models
+from stillhouse.retry import RetryRules
+from stillhouse.transport import Transport
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+
+
+class Stillhouse:
+    """A connection to one service: `files`, `models`, `datasets`, `jobs`.
+
+    `url`: by default STILLHOUSE_URL, or this machine's port 8000. `timeout`: seconds without any answer after which a
+    request counts as failed. `retries`: how often a request that may be sent again is, after 429, 502, 503, 504 or a
+    broken connection. `progress`: draw bars for uploads and downloads; by default on a terminal only.
+    """
+
+    def __init__(
+        self, url: str | None = None, *, timeout: float = 60.0, retries: int = 4, progress: bool | None = None
+    ) -> None:
+        self.url = (url or os.environ.get("STILLHOUSE_URL") or DEFAULT_URL).rstrip("/")
+        self._transport = Transport(self.url, timeout=timeout, rules=RetryRules(retries))
+        drawn = on_terminal() if progress is None else progress
+        self.files = Files(self._transport, progress=drawn)
+        self.models = Models(self._transport, self.files)
+        self.datasets = Datasets(self._transport, self.files)
+        self.jobs = Jobs(self._transport, progress=drawn)
+
+    def catalog(self) -> Catalog:
+        """Return everything that a spec can name, each with its JSON schema and its paper."""
+        return self._transport.send(calls.get("/v1/catalog", Catalog))
+
+    def ready(self) -> Readiness:
+        """Return the state of what the service stands on; raise ServiceUnavailable where a part is down."""
+        return self._transport.send(calls.get("/readyz", Readiness))
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

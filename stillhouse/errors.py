@@ -1,0 +1,185 @@
+"""What the client raises. Each service error (`app.contract.errors`) has its class here, found by its code.
+
+StillhouseError
+├── Unreachable             nothing answers at the URL, or the connection broke and stayed broken
+├── UnexpectedAnswer        something answers that does not speak this interface
+├── WaitTimeout             what was waited for did not happen in the time given (also a TimeoutError)
+├── Rejected                the inspection of an upload found problems: `resource`, `problems`
+│   ├── ModelRejected
+│   └── DatasetRejected
+├── JobFailed               the job ended without a student: `job`, `failure`
+├── NoSuchArtifact          the job has not published that file (yet)
+├── Corrupted               bytes arrived that are not the ones announced
+└── ServiceError            the service said no: `status`, `code`, `detail`, `errors`, `request_id`
+    ├── BadRequest 400, NotFound 404, Conflict 409, PreconditionFailed 412, PayloadTooLarge 413,
+    │   UnsupportedMediaType 415, RateLimited 429, ServiceUnavailable 503, StorageFull 507
+    └── InvalidRequest 422
+        └── InvalidSpec, DigestMismatch, IdempotencyKeyReused
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar, Generic, TypeVar
+
+from app.contract.errors import Problem
+from app.contract.resources import Dataset, Failure, Job, Model, ProblemDocument
+
+Registered = TypeVar("Registered", bound=Model | Dataset)
+
+
+class StillhouseError(Exception):
+    """Base of everything that this client raises on purpose."""
+
+
+class Unreachable(StillhouseError):
+    """Nothing answers at the URL, or the connection broke and stayed broken."""
+
+
+class UnexpectedAnswer(StillhouseError):
+    """Something answers that does not speak this interface."""
+
+
+class WaitTimeout(StillhouseError, TimeoutError):
+    """What was waited for did not happen in time; it may still happen."""
+
+
+class Corrupted(StillhouseError):
+    """Bytes arrived that are not the ones announced."""
+
+
+class NoSuchArtifact(StillhouseError):
+    """The job has not published that file."""
+
+
+class Rejected(StillhouseError, Generic[Registered]):
+    """The inspection of an upload found problems."""
+
+    noun: ClassVar[str]
+
+    def __init__(self, resource: Registered) -> None:
+        self.resource = resource
+        self.problems = resource.inspection.problems if resource.inspection else []
+        super().__init__(_listed(f"{self.noun} {resource.id} was rejected", self.problems))
+
+
+class ModelRejected(Rejected[Model]):
+    noun = "model"
+
+
+class DatasetRejected(Rejected[Dataset]):
+    noun = "dataset"
+
+
+class JobFailed(StillhouseError):
+    """The job ended without a student: it failed, was cancelled, or expired."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.failure: Failure | None = job.failure
+        how = {"failed": "failed", "cancelled": "was cancelled", "expired": "expired"}.get(job.state, job.state)
+        why = f": {job.failure.code}: {job.failure.detail}" if job.failure else ""
+        super().__init__(f"job {job.id} {how}{why}")
+
+
+class ServiceError(StillhouseError):
+    """The service answered with an error (RFC 9457)."""
+
+    code: ClassVar[str] = "internal_error"
+
+    def __init__(self, problem: ProblemDocument) -> None:
+        self.status = problem.status
+        self.detail = problem.detail
+        self.errors: Sequence[Problem] = problem.errors
+        self.request_id = problem.request_id
+        self.problem = problem
+        heading = f"{problem.detail} [{problem.code}, HTTP {problem.status}, request {problem.request_id or '-'}]"
+        super().__init__(_listed(heading, problem.errors))
+
+
+class BadRequest(ServiceError):
+    code = "bad_request"
+
+
+class NotFound(ServiceError):
+    code = "not_found"
+
+
+class Conflict(ServiceError):
+    code = "conflict"
+
+
+class PreconditionFailed(ServiceError):
+    code = "precondition_failed"
+
+
+class PayloadTooLarge(ServiceError):
+    code = "payload_too_large"
+
+
+class UnsupportedMediaType(ServiceError):
+    code = "unsupported_media_type"
+
+
+class RateLimited(ServiceError):
+    code = "rate_limited"
+
+
+class InvalidRequest(ServiceError):
+    code = "invalid_request"
+
+
+class InvalidSpec(InvalidRequest):
+    code = "invalid_spec"
+
+
+class DigestMismatch(InvalidRequest):
+    code = "digest_mismatch"
+
+
+class IdempotencyKeyReused(InvalidRequest):
+    code = "idempotency_key_reused"
+
+
+class ServiceUnavailable(ServiceError):
+    code = "service_unavailable"
+
+
+class StorageFull(ServiceError):
+    code = "storage_full"
+
+
+BY_STATUS: dict[int, type[ServiceError]] = {
+    400: BadRequest,
+    404: NotFound,
+    409: Conflict,
+    412: PreconditionFailed,
+    413: PayloadTooLarge,
+    415: UnsupportedMediaType,
+    422: InvalidRequest,
+    429: RateLimited,
+    503: ServiceUnavailable,
+    507: StorageFull,
+}
+"""For a code that a newer service may have, and for proxies, which know no codes."""
+
+
+def service_error(problem: ProblemDocument) -> ServiceError:
+    """Return the problem as the exception of its code, or of its status where the code is new to this client."""
+    for known in _tree(ServiceError):
+        if known.code == problem.code:
+            return known(problem)
+    return BY_STATUS.get(problem.status, ServiceError)(problem)
+
+
+def _tree(root: type[ServiceError]) -> Iterator[type[ServiceError]]:
+    yield root
+    for branch in root.__subclasses__():
+        yield from _tree(branch)
+
+
+def _listed(heading: str, problems: Sequence[Problem]) -> str:
+    return "\n".join([heading, *(f"  {told(problem)}" for problem in problems)])
+
+
+def told(problem: Problem) -> str:
+    """Return `pointer: detail`, or the detail alone where it concerns the whole request."""
+    return f"{problem.pointer}: {problem.detail}" if problem.pointer else problem.detail

@@ -1,0 +1,39 @@
+"""Uploaded files: `client.files`."""
+
+from pathlib import Path
+
+from app.contract.resources import File
+from stillhouse import calls
+from stillhouse.errors import Corrupted
+from stillhouse.gauges import gauge
+from stillhouse.sending import HashedFile
+from stillhouse.sources import Path_
+from stillhouse.transport import Transport
+
+
+class Files:
+    """Bytes in the service's store. Registering a model or data set uploads its file by itself."""
+
+    def __init__(self, transport: Transport, *, progress: bool) -> None:
+        self._transport = transport
+        self._progress = progress
+
+    def upload(self, path: Path_, *, name: str | None = None) -> File:
+        """Send a file, streaming, and check that what arrived has the SHA-256 of what was read here."""
+        source = Path(path)
+        title = name or source.name
+        with (
+            gauge(f"Uploading {title}", source.stat().st_size, shown=self._progress) as done,
+            HashedFile(source, done) as content,
+        ):
+            file = self._transport.send(calls.upload(title, content))
+            if file.sha256 == content.sha256:
+                return file
+        self.delete(file.id)
+        raise Corrupted(f"{title} arrived with SHA-256 {file.sha256}, not {content.sha256}: it was damaged on the way")
+
+    def get(self, file: str) -> File:
+        return self._transport.send(calls.get(f"/v1/files/{file}", File))
+
+    def delete(self, file: str) -> None:
+        self._transport.send(calls.delete(f"/v1/files/{file}"))

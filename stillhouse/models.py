@@ -1,0 +1,82 @@
+"""Registered networks: `client.models`."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from app.contract.architectures import Architecture
+from app.contract.resources import File, Model, Page
+from app.contract.states import InspectionState
+from stillhouse import calls
+from stillhouse.errors import ModelRejected
+from stillhouse.files import Files
+from stillhouse.pages import every, same
+from stillhouse.sources import Weights, weights_file
+from stillhouse.transport import Transport
+from stillhouse.waiting import wait_until
+
+SETTLED = frozenset({InspectionState.READY, InspectionState.REJECTED})
+
+
+class Models:
+    """Networks that may teach."""
+
+    def __init__(self, transport: Transport, files: Files) -> None:
+        self._transport = transport
+        self._files = files
+
+    def create(
+        self,
+        weights: Weights | File,
+        *,
+        architecture: Architecture | Mapping[str, Any],
+        key_map: Mapping[str, str] | None = None,
+        name: str | None = None,
+        wait: bool = True,
+        timeout: float | None = 600,
+    ) -> Model:
+        """Upload weights, register them as a network, and wait until the service has inspected them.
+
+        `weights`: a path (.safetensors, or a state dict saved by torch.save), a torch.nn.Module, a state dict, or a
+        file uploaded before. `key_map` renames parameter prefixes, yours -> the family's; without one an unambiguous
+        match by order and shape is found. Raises ModelRejected with the problems found, and WaitTimeout after
+        `timeout` seconds.
+        """
+        file = weights if isinstance(weights, File) else self._upload(weights)
+        model = self._transport.send(
+            calls.register("/v1/models", Model, file=file.id, architecture=architecture, key_map=key_map, name=name)
+        )
+        return self.wait(model.id, timeout=timeout) if wait else model
+
+    def wait(self, model: str | Model, *, timeout: float | None = 600) -> Model:
+        """Return the model once it is ready; raise ModelRejected."""
+        identity = identity_of(model)
+        settled = wait_until(
+            lambda: self.get(identity),
+            lambda seen: seen.state in SETTLED,
+            timeout,
+            f"the inspection of {identity}",
+        )
+        if settled.state is InspectionState.REJECTED:
+            raise ModelRejected(settled)
+        return settled
+
+    def get(self, model: str) -> Model:
+        return self._transport.send(calls.get(f"/v1/models/{model}", Model))
+
+    def list(self, *, limit: int = 100) -> Iterator[Model]:
+        """Yield all models, newest first; `limit` is the size of a page."""
+        return every(self._transport, "/v1/models", Page[Model], same, limit=limit)
+
+    def rename(self, model: str | Model, name: str) -> Model:
+        return self._transport.send(calls.change(f"/v1/models/{identity_of(model)}", Model, name=name))
+
+    def delete(self, model: str | Model) -> None:
+        self._transport.send(calls.delete(f"/v1/models/{identity_of(model)}"))
+
+    def _upload(self, weights: Weights) -> File:
+        with weights_file(weights) as path:
+            return self._files.upload(path)
+
+
+def identity_of(model: str | Model) -> str:
+    return model if isinstance(model, str) else model.id

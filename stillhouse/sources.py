@@ -1,0 +1,80 @@
+"""What users hand over in place of a file: networks and arrays, written to a file of a safe format.
+
+Torch, safetensors and NumPy are imported only where such an object is given, so its library is there already.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from os import PathLike, fspath
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@runtime_checkable
+class HasStateDict(Protocol):
+    """A torch.nn.Module, without importing torch."""
+
+    def state_dict(self) -> Mapping[str, Any]: ...
+
+
+Path_ = str | PathLike[str]
+Weights = Path_ | HasStateDict | Mapping[str, Any]
+"""A file, a torch.nn.Module, or its state dict."""
+Arrays = Path_ | Mapping[str, Any]
+"""A file, or arrays (NumPy arrays, tensors or lists) by name."""
+
+
+@contextmanager
+def weights_file(weights: Weights) -> Iterator[Path]:
+    """Yield the path of the weights; a module or state dict is first written as safetensors."""
+    if isinstance(weights, HasStateDict):
+        weights = weights.state_dict()
+    if not isinstance(weights, Mapping):
+        yield Path(fspath(weights))
+        return
+    with TemporaryDirectory(prefix="stillhouse-") as folder:
+        path = Path(folder, "weights.safetensors")
+        _write_state_dict(weights, path)
+        yield path
+
+
+@contextmanager
+def arrays_file(arrays: Arrays) -> Iterator[Path]:
+    """Yield the path of the arrays' file; arrays in memory are first written as .npz."""
+    if not isinstance(arrays, Mapping):
+        yield Path(fspath(arrays))
+        return
+    with TemporaryDirectory(prefix="stillhouse-") as folder:
+        path = Path(folder, "arrays.npz")
+        _write_arrays(arrays, path)
+        yield path
+
+
+def _write_state_dict(state: Mapping[str, Any], path: Path) -> None:
+    from safetensors.torch import save_file  # noqa: PLC0415  # only those who hand over a network have it
+
+    strange = [name for name, value in state.items() if not hasattr(value, "detach")]
+    if strange:
+        raise TypeError(f"a state dict holds tensors only; these are not: {', '.join(map(str, strange[:5]))}")
+    # Copies, because safetensors refuses tensors that share memory (tied weights).
+    save_file({name: value.detach().cpu().clone().contiguous() for name, value in state.items()}, path)
+
+
+def _write_arrays(arrays: Mapping[str, Any], path: Path) -> None:
+    import numpy as np  # noqa: PLC0415  # only those who hand over arrays have it
+
+    plain = {name: _array(name, value) for name, value in arrays.items()}
+    np.savez(path, **plain)  # type: ignore[arg-type]  # its stub takes every keyword for allow_pickle
+
+
+def _array(name: str, value: Any) -> "np.ndarray[Any, Any]":
+    import numpy as np  # noqa: PLC0415  # as above
+
+    array = np.asarray(value.detach().cpu().numpy() if hasattr(value, "detach") else value)
+    if array.dtype.hasobject:
+        raise TypeError(f"'{name}' is not an array of numbers (its dtype is {array.dtype})")
+    return array

@@ -1,0 +1,79 @@
+"""How a job stands, gathered from its events: rules only, no I/O."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from app.contract.resources import JobEvent
+
+
+@dataclass
+class Standing:
+    """What those who follow a job see."""
+
+    state: str = "queued"
+    phase: str = ""
+    run: str = ""
+    progress: float = 0.0
+    """0 to 1, over the whole job."""
+    step: int = 0
+    steps: int = 0
+    loss: float | None = None
+    accuracy: float | None = None
+    """Of the run that is being trained, on its validation split; before its first evaluation: unknown."""
+    eta_seconds: float | None = None
+    notices: list[str] = field(default_factory=list)
+    """What was said and not yet shown."""
+    _from: tuple[datetime, float] | None = None
+
+    def take(self, event: JobEvent) -> None:
+        """Bring the standing up to date with the next event."""
+        read = getattr(self, f"_{event.type.replace('.', '_')}", None)
+        if read:
+            read(event, event.data)
+
+    def activity(self) -> str:
+        """Return what the job is doing, in a few words."""
+        if self.state not in {"running", "finalizing"}:
+            return self.state
+        return " ".join(word for word in (self.phase.replace("_", " "), self.run) if word) or self.state
+
+    def _job_queued(self, event: JobEvent, data: dict[str, Any]) -> None:
+        self.state = "queued"
+
+    def _job_state(self, event: JobEvent, data: dict[str, Any]) -> None:
+        self.state = str(data.get("state") or data.get("to") or self.state)
+        if self.state == "queued":  # given back to the queue: what comes is another attempt
+            self._from = None
+
+    _job_terminal = _job_state
+
+    def _phase(self, event: JobEvent, data: dict[str, Any]) -> None:
+        self.state, self.phase = "running", str(data.get("phase", ""))
+        run = str(data.get("run") or "")
+        if run != self.run:
+            self.run, self.accuracy, self.loss = run, None, None
+
+    def _step(self, event: JobEvent, data: dict[str, Any]) -> None:
+        self.state, self.progress = "running", float(data["progress"])
+        self.step, self.steps = int(data["step"]), int(data["steps"])
+        self.run = str(data.get("run") or self.run)
+        self.loss = data["metrics"].get("loss", self.loss)
+        self._estimate(event.time)
+
+    def _evaluation(self, event: JobEvent, data: dict[str, Any]) -> None:
+        self.accuracy = data["metrics"].get("accuracy", self.accuracy)
+
+    def _notice(self, event: JobEvent, data: dict[str, Any]) -> None:
+        self.notices.append(str(data.get("text", "")))
+
+    def _resumed(self, event: JobEvent, data: dict[str, Any]) -> None:
+        self.notices.append(f"attempt {event.attempt}: training goes on from step {data.get('step')}")
+
+    def _estimate(self, now: datetime) -> None:
+        """Assume that the rest goes as fast as what was seen of this attempt."""
+        if self._from is None or self.progress < self._from[1]:
+            self._from = (now, self.progress)
+        since, begun = self._from
+        if self.progress > begun:
+            self.eta_seconds = (now - since).total_seconds() * (1 - self.progress) / (self.progress - begun)
