@@ -1,0 +1,47 @@
+"""The `stillhouse` command. Each group of commands has its file in `stillhouse/commands/`."""
+
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from stillhouse.commands import following, jobs, results, serve, submit, uploads
+from stillhouse.commands.terminal import refuse
+from stillhouse.errors import StillhouseError
+
+
+class Tidy(TyperGroup):
+    """Prints what went wrong as a sentence, with exit status 1; a traceback only for our own mistakes."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (StillhouseError, OSError) as error:
+            refuse(error)
+
+
+app = typer.Typer(
+    name="stillhouse",
+    cls=Tidy,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="Knowledge distillation as a service: teachers and transfer sets in, small students out.\n\n"
+    "Start a service with `stillhouse serve`, then `stillhouse submit spec.yaml --follow`.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(serve.serve)
+app.command()(submit.submit)
+app.command()(submit.validate)
+app.command()(jobs.jobs)
+app.command()(jobs.show)
+app.command()(following.follow)
+app.command()(following.logs)
+app.command()(jobs.cancel)
+app.command()(results.download)
+app.command()(results.report)
+app.command("upload-model")(uploads.upload_model)
+app.command("upload-dataset")(uploads.upload_dataset)
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,71 @@
+"""`stillhouse download`, `report`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.contract.report import Report, Scores
+from stillhouse.commands.terminal import URL, AsJson, JobId, Url, connect, print_json, table
+from stillhouse.download import StoredArtifact
+from stillhouse.errors import NoSuchArtifact
+from stillhouse.job import JobHandle
+
+
+def download(
+    job: JobId,
+    to: Annotated[Path, typer.Argument(help="A file, or a folder.")] = Path(),
+    artifact: Annotated[str, typer.Option(help="What: student, report, manifest, lock or log.")] = "student",
+    url: Url = URL,
+) -> None:
+    """Fetch the distilled student: resumes, checks the hash, and appears only when it is whole.
+
+    Example: `stillhouse download job_0193… student.safetensors`
+    """
+    with connect(url) as client:
+        handle = client.jobs.get(job)
+        stored = handle.student if artifact == "student" else _of_kind(handle, artifact)
+        typer.echo(f"{stored.download(to)}  sha256 {stored.sha256}")
+
+
+def report(
+    job: JobId,
+    url: Url = URL,
+    as_json: AsJson = False,  # noqa: FBT002  # typer's way to write a switch
+) -> None:
+    """Compare teacher, distilled student, and the same student without the teacher.
+
+    Example: `stillhouse report job_0193…`
+    """
+    with connect(url) as client:
+        found = client.jobs.get(job).report
+    if as_json:
+        print_json(found)
+    else:
+        typer.echo(compared(found))
+
+
+def compared(found: Report) -> str:
+    """Return the report's heart as a table, and what it was measured on."""
+    rows = [_row("teacher", found.teacher), _row("distilled student", found.student)]
+    if found.control:
+        rows.append(_row("same student, no teacher", found.control))
+    on = found.evaluated_on
+    heads = ("", "ACCURACY", "AGREEMENT", "ECE", "PARAMETERS", "LATENCY")
+    told = f"\non {on.samples} samples of the {on.split} split ({on.labelled} with a label)"
+    return table(heads, rows) + told + (f"\nno control: {found.control_missing}" if found.control_missing else "")
+
+
+def _row(who: str, scores: Scores) -> tuple[str, ...]:
+    accuracy = "-" if scores.accuracy is None else f"{scores.accuracy:.1%}"
+    ece = "-" if scores.ece is None else f"{scores.ece:.3f}"
+    return (who, accuracy, f"{scores.agreement:.1%}", ece, f"{scores.parameters:,}", f"{scores.latency_ms:.3f} ms")
+
+
+def _of_kind(job: JobHandle, kind: str) -> StoredArtifact:
+    published = job.artifacts
+    for stored in published:
+        if stored.kind == kind:
+            return stored
+    there = ", ".join(stored.kind for stored in published) or "nothing yet"
+    raise NoSuchArtifact(f"job {job.id} has published no {kind} (there is: {there})")
