@@ -1,0 +1,157 @@
+"""A job's inputs on the device, checked against its spec, and what its runs share."""
+
+import hashlib
+import json
+import random
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from app.contract.events import Notice, Resumed, Run
+from app.contract.job_file import JobFile
+from app.contract.objectives import ObjectiveTerm
+from app.contract.states import FailureCode
+from worker.engine import build, key_maps, surroundings
+from worker.engine.checkpoint import Checkpoints
+from worker.engine.evaluate import Evaluator
+from worker.engine.failures import EngineFailure, Refused
+from worker.engine.inputs import check, load_teacher, load_transfer_set
+from worker.engine.participation import taking_part, why_not_monitored
+from worker.engine.plan import Plan
+from worker.engine.reporter import Reporter
+from worker.engine.run import TrainingRun
+from worker.engine.soft_targets import SoftTargets
+from worker.engine.state import TrainState
+from worker.engine.stop import StopSignal
+from worker.engine.teacher import Teacher
+from worker.engine.trace import Trace
+
+_COSMETIC = {"name", "priority", "max_attempts", "labels"}
+"""Fields of a spec that change nothing in a training."""
+
+
+class Bench:
+    """Everything laid out for the runs of one job. Raises EngineFailure where it does not go together."""
+
+    def __init__(self, folder: Path, job: JobFile, reporter: Reporter, stop: StopSignal) -> None:
+        self.folder, self.job, self.reporter, self.stop = folder, job, reporter, stop
+        _check_export(job)
+        self.device = build.device(job.spec.device)
+        self.teacher = load_teacher(folder, job.teacher, self.device)
+        self.transfer_set = load_transfer_set(folder, job.transfer_set, self.device)
+        check(job, self.transfer_set)
+        self.terms, notice = taking_part(job.spec.objective, self.transfer_set)
+        if notice:
+            reporter.report(Notice(text=notice))
+        self._check_stopping()
+        self.evaluator = Evaluator(self.transfer_set, stop, job.spec.training.batch_size)
+        made_on = surroundings.exactness(self.device)
+        self.checkpoints = Checkpoints(folder / "checkpoints", self.fingerprint, made_on)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Names the work: inputs and all settings that shape the result."""
+        settings = self.job.model_dump(mode="json", exclude={"threads": True, "spec": _COSMETIC})
+        text = json.dumps([settings, self.teacher.sha256, self.transfer_set.sha256], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @cached_property
+    def targets(self) -> SoftTargets:
+        """The teacher's logits on the transfer set."""
+        source = self.job.teacher
+        key = {
+            "teacher": self.teacher.sha256,
+            "architecture": source.architecture.model_dump(mode="json"),
+            "key_map": source.key_map,
+            "data": self.transfer_set.sha256,
+            "format": self.job.transfer_set.format.model_dump(mode="json"),
+            "view": "identity",
+            "taps": ["logits"],
+        }
+        teacher = Teacher(self.teacher.network)
+        return SoftTargets(self.folder / "cache", key, teacher, self.transfer_set.inputs, source.architecture.classes)
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The student's order of samples."""
+        training, rows_N = self.job.spec.training, self.transfer_set.rows["train"]
+        return Plan(
+            rows_N=rows_N,
+            draws=len(rows_N),
+            batch_size=training.batch_size,
+            accumulation=training.accumulation,
+            epochs=training.epochs,
+            seed=self.job.spec.seed,
+            shuffle=training.shuffle,
+            device=self.device,
+        )
+
+    def training_run(
+        self, run: Run, terms: tuple[ObjectiveTerm, ...], plan: Plan, share: tuple[float, float]
+    ) -> TrainingRun:
+        """Return a run at its start, or at its newest intact checkpoint."""
+        training = self.job.spec.training
+        state = self._fresh_state(terms)
+        self._resume(run, state)
+        stopping = training.early_stopping
+        if stopping and run is Run.CONTROL and why_not_monitored(stopping, terms, self.transfer_set):
+            stopping = None
+        return TrainingRun(
+            run=run,
+            settings=training,
+            stopping=stopping,
+            plan=plan,
+            transfer_set=self.transfer_set,
+            targets=self.targets,
+            objective=state.objective,
+            state=state,
+            trace=Trace(state.objective.names, min(training.log_every, plan.steps), self.device),
+            evaluator=self.evaluator,
+            checkpoints=self.checkpoints,
+            reporter=self.reporter,
+            stop=self.stop,
+            share=share,
+        )
+
+    def _fresh_state(self, terms: tuple[ObjectiveTerm, ...]) -> TrainState:
+        # Student and control start alike: the same seed gives the same initial weights and the same dropout.
+        _seed(self.job.spec.seed)
+        network = build.network(self.job.spec.student.architecture).to(self.device)
+        objective = build.objective(terms).to(self.device)
+        trained = [*network.parameters(), *objective.parameters()]
+        return TrainState(network, objective, build.optimizer(self.job.spec.training.optimizer, trained, self.device))
+
+    def _resume(self, run: Run, state: TrainState) -> None:
+        found = self.checkpoints.load(run)
+        if found.corrupt:
+            instead = f"training goes on from step {found.numbers['step']}" if found.numbers else "training starts over"
+            self.reporter.report(Notice(text=f"Checkpoints are damaged ({', '.join(found.corrupt)}): {instead}."))
+        if not found.numbers:
+            return
+        state.restore(found.tensors, found.numbers)
+        self.reporter.report(Resumed(run=run, step=state.step))
+        if found.elsewhere:
+            text = f"The checkpoint was made on {found.elsewhere}: the student may differ in its last bits."
+            self.reporter.report(Notice(text=text))
+
+    def _check_stopping(self) -> None:
+        stopping = self.job.spec.training.early_stopping
+        reason = why_not_monitored(stopping, self.terms, self.transfer_set) if stopping else None
+        if reason:
+            raise EngineFailure(FailureCode.INVALID_SPEC, reason)
+
+
+def _check_export(job: JobFile) -> None:
+    # At the start: a student that cannot be written under the user's names should not be trained first.
+    try:
+        key_maps.exported(job.spec.student.architecture.parameters(), job.student_key_map)
+    except Refused as refusal:
+        raise EngineFailure(FailureCode.INVALID_SPEC, f"The student's key map cannot be used. {refusal}") from refusal
+
+
+def _seed(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)

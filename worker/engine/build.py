@@ -1,0 +1,69 @@
+"""From the spec to live objects. A kind's file is found by its name: adding a method or family means adding a file."""
+
+from collections.abc import Callable, Iterable, Sequence
+from importlib import import_module
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from app.contract.architectures import Family
+from app.contract.objectives import ObjectiveTerm
+from app.contract.states import FailureCode
+from app.contract.training import Optimizer
+from app.contract.transfer import TransferFormat
+from worker.engine.failures import EngineFailure
+from worker.engine.objective import Objective
+from worker.engine.transfer_sets.tensors import Arrays
+
+_FUSED = {"cpu", "cuda"}
+_OPTIMIZERS: dict[str, type[torch.optim.SGD] | type[torch.optim.AdamW]] = {
+    "sgd": torch.optim.SGD,
+    "adamw": torch.optim.AdamW,
+}
+
+
+def device(wanted: str) -> torch.device:
+    """Return the device of a spec's word; `auto` is CUDA where there is one."""
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise EngineFailure(FailureCode.DEVICE_UNAVAILABLE, "The job asks for CUDA, and this host has no CUDA device.")
+    if wanted == "auto":
+        wanted = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(wanted)
+
+
+def network(architecture: Family) -> nn.Module:
+    """Return a freshly initialised network; its values come from torch's global generator."""
+    built: nn.Module = import_module(f"worker.engine.architectures.{_kind(architecture)}").Network(architecture)
+    return built
+
+
+def reader(form: TransferFormat) -> Callable[[Path, TransferFormat], Arrays]:
+    """Return the function that reads a transfer set of this format."""
+    read: Callable[[Path, TransferFormat], Arrays] = import_module(f"worker.engine.transfer_sets.{form.kind}").read
+    return read
+
+
+def objective(terms: Sequence[ObjectiveTerm]) -> Objective:
+    """Return the objective; a kind that occurs twice is numbered from the second on."""
+    losses: dict[str, nn.Module] = {}
+    for term in terms:
+        same = sum(other.kind == term.kind for other in terms[: len(losses)])
+        name = f"{term.kind}_{same + 1}" if same else term.kind
+        losses[name] = import_module(f"worker.engine.objectives.{term.kind}").Loss(term)
+    return Objective(terms, losses)
+
+
+def optimizer(settings: Optimizer, parameters: Iterable[nn.Parameter], where: torch.device) -> torch.optim.Optimizer:
+    """Return the optimiser, fused where torch has such a kernel. The loop sets its learning rate before each step."""
+    # Every field of the contract but these two is the argument of the same name in torch.optim.
+    arguments = settings.model_dump(exclude={"kind", "learning_rate"})
+    try:
+        return _OPTIMIZERS[settings.kind](list(parameters), lr=0.0, fused=where.type in _FUSED, **arguments)
+    except ValueError as error:
+        raise EngineFailure(FailureCode.INVALID_SPEC, f"The optimiser refuses its settings: {error}.") from error
+
+
+def _kind(architecture: Family) -> str:
+    kind: str = architecture.kind  # type: ignore[attr-defined]  # each member of the union has one
+    return kind

@@ -1,0 +1,80 @@
+"""Networks looked at without being changed. N = samples of a part, B = batch, C = classes."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from worker.engine.batch import Batch, Position
+from worker.engine.inputs import TransferSet
+from worker.engine.objective import Objective
+from worker.engine.stop import StopSignal
+
+_BATCH = 256
+"""Samples at once, unless training takes even more."""
+
+Predict = Callable[[Tensor], Tensor]
+"""Rows (B,) to logits (B, C)."""
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Evaluation mode without autograd; afterwards the mode is what it was."""
+    was_training = network.training
+    network.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        network.train(was_training)
+
+
+class Evaluator:
+    """Logits of a part of the transfer set, batch by batch, heeding a stop in between."""
+
+    def __init__(self, transfer_set: TransferSet, stop: StopSignal, batch_size: int) -> None:
+        self.transfer_set = transfer_set
+        self._stop = stop
+        self._batch = max(batch_size, _BATCH)
+
+    def logits(self, network: nn.Module, part: str) -> Tensor:
+        """Return a network's logits (N, C) on a part."""
+        with evaluating(network):
+            return self.collect(lambda rows_B: network(self.transfer_set.inputs.index_select(0, rows_B)), part)
+
+    def collect(self, predict: Predict, part: str) -> Tensor:
+        """Return what `predict` says (N, C) of a part's rows. Raises Stopped."""
+        found = []
+        for rows_B in torch.split(self.rows(part), self._batch):
+            self._stop.check()
+            found.append(predict(rows_B))
+        return torch.cat(found)
+
+    def rows(self, part: str) -> Tensor:
+        """Return a part's rows (N,), on the device."""
+        return self.transfer_set.rows[part].to(self.transfer_set.inputs.device)
+
+
+def metrics(
+    objective: Objective, student_NC: Tensor, teacher_NC: Tensor, labels_N: Tensor, position: Position
+) -> dict[str, float]:
+    """Return `loss`, `agreement` with the teacher and, where there are labels, `accuracy`."""
+    known_N = labels_N >= 0
+    labelled = int(known_N.sum())
+    batch = Batch(
+        student_NC,
+        teacher_NC if objective.needs_teacher else None,
+        labels_N,
+        len(labels_N),
+        max(labelled, 1),
+        position,
+    )
+    with torch.inference_mode():
+        loss, _ = objective(batch)
+        right_N = student_NC.argmax(1) == labels_N
+        agreeing_N = student_NC.argmax(1) == teacher_NC.argmax(1)
+    found = {"loss": float(loss), "agreement": float(agreeing_N.double().mean())}
+    if labelled:
+        found["accuracy"] = float(right_N[known_N].double().mean())
+    return found

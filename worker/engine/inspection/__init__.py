@@ -1,0 +1,1 @@
+"""What an upload is: looked at once, never executed."""

@@ -1,0 +1,103 @@
+"""One job from its inputs to what it publishes: student, control, report, files."""
+
+from pathlib import Path
+
+from torch import nn
+
+from app.contract.events import Finished, Notice, PhaseEntered, Run
+from app.contract.job_file import JobFile
+from app.contract.objectives import HardTarget, ObjectiveTerm
+from app.contract.report import Report
+from app.contract.states import Phase
+from worker.engine import build, export, surroundings
+from worker.engine.bench import Bench
+from worker.engine.checkpoint import Corrupt
+from worker.engine.outcome import Outcome, Outcomes, outcome_of
+from worker.engine.plan import Plan, with_budget
+from worker.engine.reporter import Reporter
+from worker.engine.scores import Scorer, evaluated_on
+from worker.engine.state import Tensors
+from worker.engine.stop import StopSignal
+
+
+def run_job(folder: Path, job: JobFile, reporter: Reporter, stop: StopSignal) -> None:
+    """Train, evaluate and publish into `out/`. Raises EngineFailure or Stopped."""
+    bench = Bench(folder, job, reporter, stop)
+    no_control = _why_no_control(bench)
+    student = _trained(bench, Run.STUDENT, bench.terms, bench.plan, (0.0, 1.0 if no_control else 0.5))
+    control = None
+    if not no_control:
+        plan = with_budget(bench.plan, bench.transfer_set.labelled_rows["train"])
+        control = _trained(bench, Run.CONTROL, (HardTarget(weight=1.0),), plan, (0.5, 1.0))
+    reporter.report(PhaseEntered(phase=Phase.EVALUATING))
+    report = _report(bench, student, control, no_control)
+    stop.check()
+    reporter.report(PhaseEntered(phase=Phase.EXPORTING))
+    _publish(bench, student, report)
+    reporter.report(Finished(stop_reason=student.stop_reason))
+
+
+def _why_no_control(bench: Bench) -> str | None:
+    if not bench.job.spec.control:
+        return "The spec switched the control off."
+    if not len(bench.transfer_set.labelled_rows["train"]):
+        return "No training sample carries a label, so there is nothing to train a control on."
+    return None
+
+
+def _trained(
+    bench: Bench, run: Run, terms: tuple[ObjectiveTerm, ...], plan: Plan, share: tuple[float, float]
+) -> Outcome:
+    """Return a run's outcome: kept from an earlier attempt, or trained to its end."""
+    outcomes = Outcomes(bench.folder / "cache", bench.fingerprint)
+    try:
+        kept = outcomes.load(run)
+    except Corrupt:
+        kept = None
+        bench.reporter.report(Notice(text=f"The finished {run} in the cache is damaged: it is trained again."))
+    if kept:
+        return kept
+    training = bench.training_run(run, terms, plan, share)
+    outcome = outcome_of(training.state, training.train())
+    outcomes.save(run, outcome, training.state.curves)
+    bench.checkpoints.clear(run)
+    return outcome
+
+
+def _report(bench: Bench, student: Outcome, control: Outcome | None, no_control: str | None) -> Report:
+    architecture, spec = bench.job.spec.student.architecture, bench.job.spec
+    scorer = Scorer(bench.evaluator, bench.targets, evaluated_on(bench.transfer_set))
+    runs = {Run.STUDENT: student} | ({Run.CONTROL: control} if control else {})
+    report = Report(
+        evaluated_on=scorer.where,
+        teacher=scorer.teacher(bench.teacher.network, bench.job.teacher.architecture, bench.teacher.bytes),
+        student=scorer.student(_network(bench, student.weights), architecture),
+        control=scorer.student(_network(bench, control.weights), architecture) if control else None,
+        control_missing=no_control,
+        stop_reason=student.stop_reason,
+        best_epoch=student.best_epoch,
+        training_seconds={str(run): outcome.seconds for run, outcome in runs.items()},
+        curves={str(run): outcome.curves for run, outcome in runs.items()},
+        seed=spec.seed,
+        hardware=surroundings.hardware(bench.device),
+        versions=surroundings.versions(),
+    )
+    bench.targets.flush()
+    return report
+
+
+def _network(bench: Bench, weights: Tensors) -> nn.Module:
+    network = build.network(bench.job.spec.student.architecture)
+    network.load_state_dict(weights)
+    return network.to(bench.device)
+
+
+def _publish(bench: Bench, student: Outcome, report: Report) -> None:
+    out = bench.folder / "out"
+    out.mkdir(exist_ok=True)
+    digests = {
+        "teacher": bench.teacher.sha256,
+        "transfer_set": bench.transfer_set.sha256,
+        "student": export.export_student(out, bench.job, student.weights),
+    }
+    export.export_papers(out, bench.job, report, digests)

@@ -1,0 +1,24 @@
+"""Hinton, Vinyals, Dean 2015, arXiv:1503.02531. B = batch, C = classes."""
+
+from torch import Tensor, nn
+from torch.nn.functional import kl_div, log_softmax
+
+from app.contract.objectives import SoftTarget
+from worker.engine.batch import Batch
+
+
+class Loss(nn.Module):
+    """T² · mean_B KL(softmax(t / T) ‖ softmax(s / T))."""
+
+    def __init__(self, term: SoftTarget) -> None:
+        super().__init__()
+        self.term = term
+
+    def forward(self, batch: Batch) -> Tensor:
+        assert batch.teacher_BC is not None
+        temperature = batch.position.of(self.term.temperature)
+        student_BC = log_softmax(batch.student_BC / temperature, dim=1)
+        # Both sides as logarithms: at saturation exp(log p) · (log p - log q) is 0 where p · log p would be NaN.
+        teacher_BC = log_softmax(batch.teacher_BC / temperature, dim=1)
+        total = kl_div(student_BC, teacher_BC, reduction="sum", log_target=True)
+        return total * (temperature**2 / batch.samples)

@@ -1,0 +1,39 @@
+"""Events for the parent (a line of JSON each, flushed), and the same in words for the log."""
+
+import logging
+import os
+from pathlib import Path
+
+from app.contract.events import EngineEvent
+
+log = logging.getLogger("stillhouse.engine")
+
+
+class Reporter:
+    """Appends to events.jsonl."""
+
+    def __init__(self, path: Path) -> None:
+        _drop_half_line(path)
+        self._file = path.open("a", encoding="utf-8")
+
+    def report(self, event: EngineEvent) -> None:
+        """Append one event."""
+        self._file.write(event.model_dump_json() + "\n")
+        self._file.flush()
+        log.info("%s", _words(event))
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _drop_half_line(path: Path) -> None:
+    # Whoever was killed while writing left no newline; a reader has not taken that line yet.
+    if path.exists():
+        content = path.read_bytes()
+        os.truncate(path, content.rfind(b"\n") + 1)
+
+
+def _words(event: EngineEvent) -> str:
+    fields = event.model_dump(mode="json", exclude={"time", "type", "metrics"}, exclude_none=True)
+    fields |= {name: f"{value:.5g}" for name, value in getattr(event, "metrics", {}).items()}
+    return " ".join([event.type, *(f"{name}={value}" for name, value in fields.items())])

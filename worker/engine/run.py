@@ -1,0 +1,193 @@
+"""The loop. It adds up named losses and knows no method by name. B = batch."""
+
+import math
+import time
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from app.contract.events import Checkpoint, Evaluation, PhaseEntered, Run, Step
+from app.contract.states import Phase, StopReason
+from app.contract.training import EarlyStopping, Training
+from worker.engine import early_stopping
+from worker.engine.batch import Batch
+from worker.engine.checkpoint import Checkpoints
+from worker.engine.evaluate import Evaluator, metrics
+from worker.engine.failures import Stopped
+from worker.engine.inputs import TransferSet
+from worker.engine.objective import Objective
+from worker.engine.plan import Plan
+from worker.engine.reporter import Reporter
+from worker.engine.soft_targets import SoftTargets
+from worker.engine.state import TrainState
+from worker.engine.stop import StopSignal
+from worker.engine.trace import Trace, non_finite
+
+
+@dataclass
+class TrainingRun:
+    """One network's training: everything it works with."""
+
+    run: Run
+    settings: Training
+    stopping: EarlyStopping | None
+    plan: Plan
+    transfer_set: TransferSet
+    targets: SoftTargets
+    objective: Objective
+    state: TrainState
+    trace: Trace
+    evaluator: Evaluator
+    checkpoints: Checkpoints
+    reporter: Reporter
+    stop: StopSignal
+    share: tuple[float, float]
+    """The part of the job's progress that is this run's: where it begins and ends."""
+    phase: Phase | None = None
+    since: float = field(default_factory=time.monotonic)
+    """Up to when time is counted."""
+    saved: float = field(default_factory=time.monotonic)
+    """When the last checkpoint was written."""
+    samples: int = 0
+    """Drawn since the last report."""
+    window: float = 0.0
+    """Seconds of training since the last report."""
+
+    def train(self) -> StopReason:
+        """Train to the last epoch or until early stopping. Raises Stopped after writing a checkpoint."""
+        self.state.network.train()
+        self.since = time.monotonic()
+        reason = StopReason.COMPLETED
+        try:
+            while self.state.epoch < self.plan.epochs:
+                if early_stopping.exhausted(self.stopping, self.state):
+                    reason = StopReason.EARLY_STOP
+                    break
+                self._train_epoch()
+                self._close_epoch()
+        except Stopped:
+            self._keep()
+            raise
+        self._require_finite()
+        return reason
+
+    def _train_epoch(self) -> None:
+        cached = self._enter_phase()
+        for index_B in self.plan.rest_of_epoch(self.state.epoch, self.state.step):
+            self.trace.add(self._step(index_B, cached=cached))
+            self.state.step += 1
+            self.samples += len(index_B)
+            if self.trace.full:
+                self._log()
+            self.stop.check()
+        self.window += self._count_time()
+
+    def _step(self, index_B: Tensor, *, cached: bool) -> Tensor:
+        position, optimizer = self.plan.position(self.state.step), self.state.optimizer
+        _set_learning_rate(optimizer, position.of(self.settings.optimizer.learning_rate))
+        labelled = self.transfer_set.count_labelled(index_B)
+        values_K: Tensor | None = None
+        for part_B in self.plan.micro_batches(index_B):
+            student_BC = self.state.network(self.transfer_set.inputs.index_select(0, part_B))
+            labels_B = self.transfer_set.labels_N.index_select(0, part_B)
+            batch = Batch(student_BC, self._teacher(part_B, cached=cached), labels_B, len(index_B), labelled, position)
+            loss, share_K = self.objective(batch)
+            loss.backward()
+            values_K = share_K if values_K is None else values_K + share_K
+        if self.settings.clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self._parameters(), self.settings.clip_norm)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        assert values_K is not None
+        return values_K
+
+    def _teacher(self, index_B: Tensor, *, cached: bool) -> Tensor | None:
+        if not self.objective.needs_teacher:
+            return None
+        return self.targets.read(index_B) if cached else self.targets.fetch(index_B)
+
+    def _close_epoch(self) -> None:
+        self.targets.flush()
+        if len(self.transfer_set.rows["validation"]):
+            found = self._evaluate()
+            if self.stopping is not None:
+                early_stopping.observe(self.stopping, self.state, found)
+        self.state.epoch += 1
+        self._count_time()
+        if time.monotonic() - self.saved >= self.settings.checkpoint_seconds:
+            self._keep()
+
+    def _evaluate(self) -> dict[str, float]:
+        student_NC = self.evaluator.logits(self.state.network, "validation")
+        teacher_NC = self.evaluator.collect(self.targets.fetch, "validation")
+        labels_N = self.transfer_set.labels_N[self.evaluator.rows("validation")]
+        step, position = self.state.step, self.plan.position(self.state.step)
+        found = metrics(self.objective, student_NC, teacher_NC, labels_N, position)
+        if not math.isfinite(found["loss"]):
+            self._require_finite()
+            raise non_finite(step, "loss on the validation split", found["loss"])
+        self.state.curves.add(step, found, prefix="validation/")
+        self.reporter.report(
+            Evaluation(run=self.run, step=step, epoch=position.epoch, split="validation", metrics=found)
+        )
+        return found
+
+    def _log(self) -> None:
+        if not len(self.trace):
+            return
+        self.window += self._count_time()
+        means, step = self.trace.drain(self.state.step), self.state.step
+        found = {name if name == "loss" else f"loss/{name}": value for name, value in means.items()}
+        found["learning_rate"] = float(self.state.optimizer.param_groups[0]["lr"])
+        self.state.curves.add(step, found)
+        found["samples_per_second"] = self.samples / max(self.window, 1e-9)
+        self.samples, self.window = 0, 0.0
+        begin, end = self.share
+        self.reporter.report(
+            Step(
+                run=self.run,
+                step=step,
+                steps=self.plan.steps,
+                epoch=self.plan.position(step).epoch,
+                progress=begin + (end - begin) * step / self.plan.steps,
+                metrics=found,
+            )
+        )
+
+    def _keep(self) -> None:
+        """Write a checkpoint, never one with numbers that are not finite."""
+        self._require_finite()
+        self.targets.flush()
+        sha256 = self.checkpoints.save(self.run, self.state.step, self.state.tensors(), self.state.numbers())
+        self.saved = time.monotonic()
+        self.reporter.report(Checkpoint(run=self.run, step=self.state.step, sha256=sha256))
+
+    def _require_finite(self) -> None:
+        self._log()
+        for name, tensor in self.state.network.state_dict().items():
+            if not torch.isfinite(tensor).all():
+                raise non_finite(self.state.step, f"gradient of the weights {name}", float("nan"))
+
+    def _enter_phase(self) -> bool:
+        """Report the phase where it changes; return whether every soft target of this epoch is already there."""
+        cached = not self.objective.needs_teacher or self.targets.complete(self.plan.rows_N)
+        phase = Phase.TRAINING if cached else Phase.TEACHER_PASS
+        if phase != self.phase:
+            self.reporter.report(PhaseEntered(phase=phase, run=self.run))
+            self.phase = phase
+        return cached
+
+    def _count_time(self) -> float:
+        now = time.monotonic()
+        elapsed, self.since = now - self.since, now
+        self.state.seconds += elapsed
+        return elapsed
+
+    def _parameters(self) -> list[Tensor]:
+        return [tensor for group in self.state.optimizer.param_groups for tensor in group["params"]]
+
+
+def _set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate

@@ -1,0 +1,97 @@
+"""The numbers of the report. N = samples of the evaluated part, C = classes."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from app.contract.architectures import Family
+from app.contract.report import Evaluated, Scores
+from worker.engine import calibration
+from worker.engine.evaluate import Evaluator
+from worker.engine.inputs import TransferSet
+from worker.engine.latency import median_latency_ms
+from worker.engine.soft_targets import SoftTargets
+
+_PREFERRED = ("test", "validation", "train")
+
+
+def evaluated_on(transfer_set: TransferSet) -> Evaluated:
+    """Return which part the report looks at: test, else validation, else train."""
+    split = next(part for part in _PREFERRED if len(transfer_set.rows[part]))
+    labelled = transfer_set.labelled_rows
+    scaled_on = "validation" if len(labelled["validation"]) else split if len(labelled[split]) else None
+    return Evaluated(
+        split=split,
+        samples=len(transfer_set.rows[split]),
+        labelled=len(labelled[split]),
+        scaled_on=scaled_on,
+    )
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """Scores networks on one part, against one teacher."""
+
+    evaluator: Evaluator
+    targets: SoftTargets
+    where: Evaluated
+
+    def teacher(self, network: nn.Module, architecture: Family, size: int) -> Scores:
+        """Score the teacher by its stored logits."""
+        part, fitted = self._teacher_logits(self.where.split), self._teacher_logits(self.where.scaled_on)
+        return self._score(network, architecture, size, part, fitted)
+
+    def student(self, network: nn.Module, architecture: Family) -> Scores:
+        """Score a student or control."""
+        size = sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
+        part, fitted = self._logits(network, self.where.split), self._logits(network, self.where.scaled_on)
+        return self._score(network, architecture, size, part, fitted)
+
+    def _score(
+        self, network: nn.Module, architecture: Family, size: int, logits_NC: Tensor, fitted_NC: Tensor
+    ) -> Scores:
+        teacher_NC, labels_N = self._teacher_logits(self.where.split), self._labels(self.where.split)
+        transfer_set = self.evaluator.transfer_set
+        return Scores(
+            agreement=float((logits_NC.argmax(1) == teacher_NC.argmax(1)).double().mean()),
+            kl_to_teacher=calibration.divergence(teacher_NC, logits_NC),
+            **_against_labels(logits_NC, labels_N),
+            **_scaled(logits_NC, labels_N, fitted_NC, self._labels(self.where.scaled_on)),
+            parameters=architecture.size(),
+            bytes=size,
+            flops=architecture.flops(transfer_set.sample_shape),
+            latency_ms=median_latency_ms(network, transfer_set.inputs[:1]),
+        )
+
+    def _teacher_logits(self, part: str | None) -> Tensor:
+        return self.evaluator.collect(self.targets.fetch, part).cpu().double() if part else torch.empty(0)
+
+    def _logits(self, network: nn.Module, part: str | None) -> Tensor:
+        return self.evaluator.logits(network, part).cpu().double() if part else torch.empty(0)
+
+    def _labels(self, part: str | None) -> Tensor:
+        labels_N = self.evaluator.transfer_set.labels_N
+        return labels_N[self.evaluator.rows(part)].cpu() if part else labels_N[:0].cpu()
+
+
+def _against_labels(logits_NC: Tensor, labels_N: Tensor) -> dict[str, float | None]:
+    known_N = labels_N >= 0
+    if not known_N.any():
+        return {"accuracy": None, "nll": None, "ece": None}
+    logits_NC, labels_N = logits_NC[known_N], labels_N[known_N]
+    return {
+        "accuracy": float((logits_NC.argmax(1) == labels_N).double().mean()),
+        "nll": calibration.negative_log_likelihood(logits_NC, labels_N),
+        "ece": calibration.expected_calibration_error(logits_NC, labels_N),
+    }
+
+
+def _scaled(logits_NC: Tensor, labels_N: Tensor, fitted_NC: Tensor, fitted_labels_N: Tensor) -> dict[str, float | None]:
+    known_N, usable_N = labels_N >= 0, fitted_labels_N >= 0
+    if not usable_N.any():
+        return {"ece_scaled": None, "scaling_temperature": None}
+    temperature = calibration.scaling_temperature(fitted_NC[usable_N], fitted_labels_N[usable_N])
+    scaled_NC = logits_NC[known_N] / temperature
+    error = calibration.expected_calibration_error(scaled_NC, labels_N[known_N]) if known_N.any() else None
+    return {"ece_scaled": error, "scaling_temperature": temperature}

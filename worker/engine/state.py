@@ -1,0 +1,126 @@
+"""All that a resume needs, in one named object: tensors and plain numbers, no pickle."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from worker.engine.curves import Curves
+from worker.engine.objective import Objective
+
+Tensors = dict[str, Tensor]
+
+
+@dataclass
+class Best:
+    """The student that early stopping would keep."""
+
+    epoch: int
+    value: float
+    weights: Tensors
+
+
+@dataclass
+class TrainState:
+    """One run, student or control, at a step boundary. The data's order needs no place: it follows from the step."""
+
+    network: nn.Module
+    objective: Objective
+    optimizer: torch.optim.Optimizer
+    step: int = 0
+    """Optimiser steps made."""
+    epoch: int = 0
+    """Epochs closed: trained and evaluated."""
+    stale: int = 0
+    """Evaluations since the last progress."""
+    best: Best | None = None
+    seconds: float = 0.0
+    """Wall-clock time of training so far."""
+    curves: Curves = field(default_factory=Curves)
+
+    def tensors(self) -> Tensors:
+        """Return every tensor under a flat name."""
+        kept = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
+        kept |= {f"objective.{name}": tensor for name, tensor in self.objective.state_dict().items()}
+        for number, slots in self.optimizer.state_dict()["state"].items():
+            kept |= {f"optimizer.{number}.{slot}": value for slot, value in slots.items() if value is not None}
+        if self.best:
+            kept |= {f"best.{name}": tensor for name, tensor in self.best.weights.items()}
+        return kept | _random_tensors()
+
+    def numbers(self) -> dict[str, Any]:
+        """Return everything else as plain data."""
+        return {
+            "step": self.step,
+            "epoch": self.epoch,
+            "stale": self.stale,
+            "best": {"epoch": self.best.epoch, "value": self.best.value} if self.best else None,
+            "seconds": self.seconds,
+            "curves": self.curves.state(),
+            "random": _random_numbers(),
+        }
+
+    def restore(self, tensors: Tensors, numbers: Mapping[str, Any]) -> None:
+        """Go back to what `tensors` and `numbers` described, random states included."""
+        self.network.load_state_dict(under(tensors, "network"))
+        self.objective.load_state_dict(under(tensors, "objective"))
+        slots: dict[int, Tensors] = {}
+        for name, tensor in under(tensors, "optimizer").items():
+            number, _, slot = name.partition(".")
+            slots.setdefault(int(number), {})[slot] = tensor
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": slots, "param_groups": groups})
+        self.step, self.epoch, self.stale = numbers["step"], numbers["epoch"], numbers["stale"]
+        self.seconds = numbers["seconds"]
+        self.best = Best(**numbers["best"], weights=under(tensors, "best")) if numbers["best"] else None
+        self.curves.restore(numbers["curves"])
+        _restore_random(tensors, numbers["random"])
+
+    def weights(self) -> Tensors:
+        """Return a copy of the network's weights on the CPU."""
+        return {name: tensor.detach().cpu().clone() for name, tensor in self.network.state_dict().items()}
+
+
+def under(tensors: Mapping[str, Tensor], prefix: str) -> Tensors:
+    """Return the tensors below a prefix, without it."""
+    dotted = prefix + "."
+    return {name.removeprefix(dotted): tensor for name, tensor in tensors.items() if name.startswith(dotted)}
+
+
+def _random_tensors() -> Tensors:
+    states = {"random.torch": torch.get_rng_state()}
+    # The words of the Mersenne twisters; what else they hold are numbers.
+    states["random.python"] = torch.tensor(random.getstate()[1], dtype=torch.int64)
+    states["random.numpy"] = torch.from_numpy(_numpy_state()[1].astype(np.int64))
+    if torch.cuda.is_available():
+        states |= {f"random.cuda.{number}": state for number, state in enumerate(torch.cuda.get_rng_state_all())}
+    return states
+
+
+def _random_numbers() -> dict[str, Any]:
+    version, _, gauss = random.getstate()
+    name, _, position, has_gauss, cached = _numpy_state()
+    return {"python": [version, gauss], "numpy": [name, int(position), int(has_gauss), float(cached)]}
+
+
+def _numpy_state() -> tuple[str, NDArray[np.uint32], int, int, float]:
+    state = np.random.get_state(legacy=True)
+    assert isinstance(state, tuple)
+    return state
+
+
+def _restore_random(tensors: Tensors, numbers: Mapping[str, Any]) -> None:
+    torch.set_rng_state(tensors["random.torch"])
+    version, gauss = numbers["python"]
+    random.setstate((version, tuple(tensors["random.python"].tolist()), gauss))
+    name, position, has_gauss, cached = numbers["numpy"]
+    words = tensors["random.numpy"].numpy().astype(np.uint32)
+    np.random.set_state((name, words, position, has_gauss, cached))
+    cuda = under(tensors, "random.cuda")
+    if cuda and torch.cuda.device_count() == len(cuda):
+        torch.cuda.set_rng_state_all([cuda[str(number)] for number in range(len(cuda))])

@@ -1,0 +1,17 @@
+"""The teacher: its own object, never trained. B = batch, C = classes."""
+
+import torch
+from torch import Tensor, nn
+
+
+class Teacher:
+    """Frozen, in evaluation mode, and out of autograd's sight."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self.network = network.eval().requires_grad_(requires_grad=False)
+
+    def logits(self, inputs: Tensor) -> Tensor:
+        """Return the logits (B, C) of inputs (B, ...)."""
+        with torch.inference_mode():
+            logits_BC: Tensor = self.network(inputs)
+            return logits_BC

@@ -1,0 +1,115 @@
+"""safetensors files: headers checked before they are believed, and written so that equal content is equal bytes.
+
+The library writes its metadata in random order and sorts the tensors; ours keeps the state dict's order.
+"""
+
+import json
+import os
+import struct
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from worker.engine.failures import Refused
+
+MAX_HEADER_BYTES = 4 * 2**20
+MAX_TENSORS = 50_000
+DTYPES = {
+    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
+    "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8,
+    "U64": torch.uint64, "U32": torch.uint32, "U16": torch.uint16, "U8": torch.uint8, "BOOL": torch.bool,
+}  # fmt: skip
+_NAMES = {dtype: name for name, dtype in DTYPES.items()}
+
+
+def read_header(path: Path, max_bytes: int = MAX_HEADER_BYTES) -> dict[str, Any]:
+    """Return the header (tensor name -> dtype, shape, data_offsets; `__metadata__`), checked against the file.
+
+    Raises Refused where it is too large, malformed, repeats a name, or promises other bytes than the file has.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > max_bytes:
+            raise Refused(f"The safetensors header claims {length:,} bytes; at most {max_bytes:,} are read.")
+        if size < 8 + length:
+            raise Refused("The safetensors file is cut short: it ends inside its header.")
+        header = _parse(file.read(length))
+    tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
+    if len(tensors) > MAX_TENSORS:
+        raise Refused(f"The file holds {len(tensors):,} tensors; at most {MAX_TENSORS:,} are read.")
+    _check_extent(tensors, size - 8 - length)
+    return header
+
+
+def load(path: Path, max_header_bytes: int = MAX_HEADER_BYTES) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return tensors (in the order of their bytes) and metadata. Raises Refused."""
+    header = read_header(path, max_header_bytes)
+    metadata = header.pop("__metadata__", {})
+    try:
+        found = load_file(path)
+    except SafetensorError as error:
+        raise Refused(f"The file is not valid safetensors: {error}.") from error
+    order = sorted(header, key=lambda name: (header[name]["data_offsets"], name))
+    return {name: found[name] for name in order}, metadata
+
+
+def write(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write tensors in their order (wider dtypes first, as alignment asks) and wait until they are on disk."""
+    # One at a time on the CPU and contiguous; parameters of a CUDA LSTM are views of one buffer.
+    ordered = sorted(tensors.items(), key=lambda item: -item[1].element_size())
+    header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))}
+    offset = 0
+    for name, tensor in ordered:
+        end = offset + tensor.numel() * tensor.element_size()
+        header[name] = {"dtype": _NAMES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [offset, end]}
+        offset = end
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with path.open("wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for _, tensor in ordered:
+            file.write(_bytes(tensor))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _bytes(tensor: Tensor) -> memoryview:
+    flat = tensor.detach().to("cpu").contiguous().reshape(-1)
+    return flat.view(torch.uint8).numpy().data
+
+
+def _parse(text: bytes) -> dict[str, Any]:
+    try:
+        header = json.loads(text, object_pairs_hook=_without_repeats)
+    except (ValueError, RecursionError) as error:
+        raise Refused(f"The safetensors header is not valid JSON ({error}).") from error
+    if not isinstance(header, dict) or not all(isinstance(entry, dict) for entry in header.values()):
+        raise Refused("The safetensors header is not a table of tensors.")
+    return header
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise Refused(f"The safetensors header names {max(names, key=names.count)!r} twice.")
+    return table
+
+
+def _check_extent(tensors: Mapping[str, Any], size: int) -> None:
+    try:
+        extents = sorted((int(entry["data_offsets"][0]), int(entry["data_offsets"][1])) for entry in tensors.values())
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise Refused("The safetensors header lacks a tensor's place in the file.") from error
+    end = max((end for _, end in extents), default=0)
+    if end > size:
+        raise Refused(f"The safetensors file is cut short: its header promises {end:,} bytes, and {size:,} follow.")
+    if any(end > start for (_, end), (start, _) in pairwise(extents)):
+        raise Refused("Tensors of the safetensors file overlap.")
