@@ -4,6 +4,7 @@ Every write carries the claim's attempt, the fencing token. A write that finds n
 the job was given to somebody else, and the worker must stop at once.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -134,10 +135,10 @@ async def lay_down(session: AsyncSession, job: Job, **changes: Any) -> None:
     await transition(session, job, resting.get(JobState(job.state), JobState.QUEUED), **changes)
 
 
-def artifact(lease: Lease, kind: str, name: str, size: int, sha256: str, media_type: str) -> Artifact:  # noqa: PLR0917
+def artifact(lease: Lease, kind: str, name: str, size: int, sha256: str, media_type: str) -> Artifact:
     """Return the row of a published file."""
     return Artifact(
-        id=new_id("art"),
+        id=artifact_id(lease.job_id, kind),
         tenant_id=lease.tenant_id,
         job_id=lease.job_id,
         kind=kind,
@@ -146,3 +147,8 @@ def artifact(lease: Lease, kind: str, name: str, size: int, sha256: str, media_t
         sha256=sha256,
         media_type=media_type,
     )
+
+
+def artifact_id(job_id: str, kind: str) -> str:
+    """Return the id of a job's artifact: the same however often its publication is tried."""
+    return "art_" + hashlib.sha256(f"{job_id}/{kind}".encode()).hexdigest()[:32]

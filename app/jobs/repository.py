@@ -58,13 +58,13 @@ class JobRepository(OwnedRepository[Job]):
         query = select(JobEvent).where(JobEvent.tenant_id == tenant, JobEvent.job_id == job_id, JobEvent.seq > after)
         return list(await self.session.scalars(query.order_by(JobEvent.seq).limit(limit)))
 
-    async def measurements(self, tenant: str, job_id: str) -> list[tuple[int, str, dict[str, Any]]]:
-        """Return (attempt, type, data) of every step and evaluation, in order."""
-        query = select(JobEvent.attempt, JobEvent.type, JobEvent.data).where(
+    async def measurements(self, tenant: str, job_id: str) -> list[tuple[str, dict[str, Any]]]:
+        """Return (type, data) of every step and evaluation, in order."""
+        query = select(JobEvent.type, JobEvent.data).where(
             JobEvent.tenant_id == tenant, JobEvent.job_id == job_id, JobEvent.type.in_(["step", "evaluation"])
         )
         rows = await self.session.execute(query.order_by(JobEvent.seq))
-        return [(row.attempt, row.type, row.data) for row in rows]
+        return [(row.type, row.data) for row in rows]
 
     async def logs(self, tenant: str, job_id: str, after: str = "", limit: int = 64) -> list[JobLog]:
         query = select(JobLog).where(JobLog.tenant_id == tenant, JobLog.job_id == job_id, JobLog.id > after)

@@ -1,0 +1,82 @@
+"""/v1/files: uploads in one request."""
+
+import re
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Request
+
+from app.api import render
+from app.api.dependencies import DatabaseDep, Reading, SettingsDep, StoreDep, Tenant, Writing
+from app.api.multipart import FileForm
+from app.api.parameters import FileId, SpareFileId
+from app.api.responses import errors
+from app.contract.errors import DigestMismatch, InvalidRequest, PayloadTooLarge, Problem
+from app.contract.resources import File
+from app.files import service
+
+router = APIRouter(prefix="/files", tags=["files"])
+_FORM = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {
+                        "sha256": {"type": "string", "description": "Announced SHA-256 in hex; compared at the end."},
+                        "file": {"type": "string", "format": "binary"},
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+@router.post(
+    "", status_code=201, summary="Upload a file", openapi_extra=_FORM, responses=errors(400, 413, 415, 422, 503, 507)
+)
+async def create_file(
+    request: Request,
+    tenant: Tenant,
+    database: DatabaseDep,
+    store: StoreDep,
+    settings: SettingsDep,
+    content_length: Annotated[int | None, Header(include_in_schema=False)] = None,
+) -> File:
+    """Upload weights or a transfer set as multipart/form-data, part `file`.
+
+    The bytes are hashed while they stream in; with the field `sha256` they are compared with what you announced. An
+    upload that is cut short leaves nothing behind.
+    """
+    slack = 64 * 1024  # the form around the file
+    if content_length is not None and content_length > settings.max_upload_bytes + slack:
+        raise PayloadTooLarge(f"the file is larger than the {settings.max_upload_bytes} bytes allowed")
+    form = FileForm(request)
+    blob = await store.put(form.chunks(), settings.max_upload_bytes)
+    _compare(form.fields.get("sha256"), blob.sha256)
+    async with database.transaction() as session:
+        return render.file(await service.register(session, tenant, form.filename, blob))
+
+
+def _compare(announced: str | None, received: str) -> None:
+    if not announced:
+        return
+    if not re.fullmatch(r"[0-9a-fA-F]{64}", announced.strip()):
+        raise InvalidRequest("sha256 takes 64 hex digits", [Problem(pointer="/sha256", detail="takes 64 hex digits")])
+    if announced.strip().lower() != received:
+        detail = f"announced {announced.strip().lower()}, received {received}"
+        raise DigestMismatch(detail, [Problem(pointer="/sha256", detail=detail)])
+
+
+@router.get("/{file_id}", summary="Show a file", responses=errors(404))
+async def get_file(file_id: FileId, tenant: Tenant, session: Reading) -> File:
+    """Name, size and hash of an uploaded file."""
+    return render.file(await service.get(session, tenant, file_id))
+
+
+@router.delete("/{file_id}", status_code=204, summary="Delete a file", responses=errors(404, 409))
+async def delete_file(file_id: SpareFileId, tenant: Tenant, session: Writing) -> None:
+    """Forget a file that no model or data set is made from."""
+    await service.delete(session, tenant, file_id)

@@ -1,0 +1,129 @@
+"""/v1/jobs: submit, look, change, cancel."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Depends, Query, Response
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.api import render
+from app.api.cursor import next_cursor
+from app.api.dependencies import Cursor, ExpectedVersion, IdempotencyKey, Limit, Reading, SettingsDep, Tenant, Writing
+from app.api.once import answer_once
+from app.api.parameters import CancelledJobId, JobId, SpareJobId
+from app.api.responses import errors
+from app.contract.errors import BadRequest
+from app.contract.resources import Job, JobChange, Page, Validation
+from app.contract.spec import JobSpec
+from app.contract.states import JobState
+from app.db import tables
+from app.jobs import service
+from app.jobs.repository import JobFilter, JobRepository
+from app.samples.service import spec as sample_spec
+
+router = APIRouter(prefix="/jobs", tags=["jobs"])
+_SPEC = {"iris": {"summary": "Irises: 0.9 soft, 0.1 hard targets", "value": sample_spec().model_dump(mode="json")}}
+_CHANGE = {"label": {"summary": "Another priority and label", "value": {"priority": 1, "labels": {"sample": "iris"}}}}
+
+
+async def _shown(session: AsyncSession, row: tables.Job) -> Job:
+    return render.job(row, await JobRepository(session).positions([row]))
+
+
+@router.post("", status_code=201, response_model=Job, summary="Submit a job", responses=errors(400, 409, 413, 422))
+async def create_job(
+    spec: Annotated[JobSpec, Body(openapi_examples=_SPEC)],
+    tenant: Tenant,
+    session: Writing,
+    settings: SettingsDep,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Queue a distillation job. Everything that can be checked is checked now; `errors` points at each field."""
+
+    async def act() -> Job:
+        return await _shown(session, await service.submit(session, tenant, spec, settings.max_parameters))
+
+    return await answer_once(session, tenant, idempotency_key, spec, act)
+
+
+@router.post("/validate", summary="Check a job spec", responses=errors(400, 413, 422))
+async def validate_job(
+    document: Annotated[dict[str, Any], Body(openapi_examples=_SPEC)],
+    tenant: Tenant,
+    session: Reading,
+    settings: SettingsDep,
+) -> Validation:
+    """Say everything that is wrong with a spec, what it will need, and what it looks like with all defaults."""
+    return await service.validate(session, tenant, document, settings.max_parameters)
+
+
+def _filter(
+    state: Annotated[list[JobState] | None, Query(description="Any of these states")] = None,
+    label: Annotated[list[str] | None, Query(description="`key:value`; all of them", max_length=32)] = None,
+    teacher: str | None = None,
+    transfer_set: str | None = None,
+    created_after: datetime | None = None,
+    created_before: datetime | None = None,
+) -> JobFilter:
+    pairs = [entry.partition(":") for entry in label or []]
+    if any(not separator for _, separator, _ in pairs):
+        raise BadRequest("label takes key:value")
+    return JobFilter(
+        state=[entry.value for entry in state or []],
+        labels=tuple((key, value) for key, _, value in pairs),
+        teacher=teacher,
+        transfer_set=transfer_set,
+        created_after=created_after,
+        created_before=created_before,
+    )
+
+
+@router.get("", summary="List jobs", responses=errors(400, 422))
+async def list_jobs(
+    tenant: Tenant,
+    session: Reading,
+    chosen: Annotated[JobFilter, Depends(_filter)],
+    limit: Limit = 20,
+    cursor: Cursor = None,
+) -> Page[Job]:
+    """Jobs, newest first."""
+    repository = JobRepository(session)
+    rows = await repository.page(tenant, limit + 1, cursor, *chosen.conditions())
+    more, following = next_cursor(rows, limit)
+    positions = await repository.positions(rows[:limit])
+    return Page(data=[render.job(row, positions) for row in rows[:limit]], has_more=more, next_cursor=following)
+
+
+@router.get("/{job_id}", summary="Show a job", responses=errors(404))
+async def get_job(job_id: JobId, tenant: Tenant, session: Reading, response: Response) -> Job:
+    """State, phase, progress, place in the queue, and why it failed if it did."""
+    row = await service.get(session, tenant, job_id)
+    response.headers["ETag"] = f'"{row.version}"'
+    return await _shown(session, row)
+
+
+@router.patch("/{job_id}", summary="Change a job", responses=errors(400, 404, 412, 413, 422))
+async def update_job(
+    job_id: JobId,
+    wanted: Annotated[JobChange, Body(openapi_examples=_CHANGE)],
+    tenant: Tenant,
+    session: Writing,
+    response: Response,
+    expected: ExpectedVersion,
+) -> Job:
+    """Change name, priority or labels."""
+    row = await service.change(session, tenant, job_id, wanted, expected)
+    response.headers["ETag"] = f'"{row.version}"'
+    return await _shown(session, row)
+
+
+@router.post("/{job_id}/cancel", status_code=202, summary="Cancel a job", responses=errors(404, 409))
+async def cancel_job(job_id: CancelledJobId, tenant: Tenant, session: Writing) -> Job:
+    """End a job: at once where it waits, within seconds where it runs. Safe to repeat."""
+    return await _shown(session, await service.cancel(session, tenant, job_id))
+
+
+@router.delete("/{job_id}", status_code=204, summary="Delete a job", responses=errors(404, 409))
+async def delete_job(job_id: SpareJobId, tenant: Tenant, session: Writing) -> None:
+    """Forget a job that is over, with its events, logs and artifacts."""
+    await service.delete(session, tenant, job_id)

@@ -1,0 +1,92 @@
+"""Around every request: an id, HEAD wherever GET works, and a bound on JSON bodies. Plain ASGI, nothing is buffered."""
+
+import re
+
+import uuid_utils
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.problems import problem
+
+_SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
+_ID_HEADER = "X-Request-ID"
+
+
+class RequestId:
+    """Gives each request an id (the caller's, where it sent a sane one), and returns it in X-Request-ID."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get(_ID_HEADER, "")
+        scope["request_id"] = given if _SANE_ID.fullmatch(given) else f"req_{uuid_utils.uuid7().hex}"
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)[_ID_HEADER] = scope["request_id"]
+            await send(message)
+
+        await self.app(scope, receive, send_with_id)
+
+
+class HeadAsGet:
+    """Answers HEAD like GET without the body. Endpoints that stream ask `wants_no_body` and send none."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_headers(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        await self.app({**scope, "method": "GET", "no_body": True}, receive, send_headers)
+
+
+def wants_no_body(request: Request) -> bool:
+    return bool(request.scope.get("no_body"))
+
+
+class BodyLimit:
+    """Refuses larger bodies with 413, by Content-Length or while they come in; uploads have a limit of their own."""
+
+    def __init__(self, app: ASGIApp, limit: int, except_path: str) -> None:
+        self.app, self.limit, self.except_path = app, limit, except_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] == self.except_path:
+            await self.app(scope, receive, send)
+            return
+        announced = Headers(scope=scope).get("content-length", "0")
+        if announced.isdigit() and int(announced) > self.limit:
+            await self._refuse(scope, receive, send)
+            return
+        received = 0
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self.limit:
+                raise HTTPException(413, self._detail())
+            return message
+
+        await self.app(scope, counted, send)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = problem(scope["request_id"], 413, "payload_too_large", "Payload too large", self._detail())
+        await answer(scope, receive, send)
+
+    def _detail(self) -> str:
+        return f"the body is larger than the {self.limit} bytes allowed here; files go to POST /v1/files"

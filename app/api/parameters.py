@@ -1,0 +1,23 @@
+"""Path parameters, each with a sample that exists, so that Swagger UI's examples run."""
+
+from typing import Annotated, Any
+
+from fastapi import Path
+
+from app.samples import service as samples
+
+
+def _path(value: str) -> Any:
+    return Path(max_length=64, openapi_examples={"sample": {"summary": "a sample that is there", "value": value}})
+
+
+FileId = Annotated[str, _path(samples.TEACHER_FILE)]
+SpareFileId = Annotated[str, _path(samples.SPARE_FILE)]
+ModelId = Annotated[str, _path(samples.MODEL)]
+SpareModelId = Annotated[str, _path(samples.SPARE_MODEL)]
+DatasetId = Annotated[str, _path(samples.DATASET)]
+SpareDatasetId = Annotated[str, _path(samples.SPARE_DATASET)]
+JobId = Annotated[str, _path(samples.JOB)]
+SpareJobId = Annotated[str, _path(samples.SPARE_JOB)]
+CancelledJobId = Annotated[str, _path(samples.CANCELLED_JOB)]
+ArtifactId = Annotated[str, _path(samples.ARTIFACT)]

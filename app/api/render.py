@@ -1,0 +1,67 @@
+"""Rows as resources."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from app.contract import resources
+from app.contract.states import BlockedBy, JobState
+from app.db import tables
+
+_TAKEN_SOON_SECONDS = 2
+_AS_STORED = tuple(
+    resources.Job.model_fields.keys() - {"queue_position", "blocked_by", "failure"}  # these are worked out
+)
+
+
+def file(row: tables.File) -> resources.File:
+    return resources.File(id=row.id, name=row.name, size=row.size, sha256=row.sha256, created_at=row.created_at)
+
+
+def model(row: tables.Model) -> resources.Model:
+    return resources.Model.model_validate(
+        {**_registered(row), "architecture": row.architecture, "key_map": row.key_map}
+    )
+
+
+def dataset(row: tables.Dataset) -> resources.Dataset:
+    return resources.Dataset.model_validate({**_registered(row), "format": row.format, "splits": row.splits})
+
+
+def _registered(row: tables.Model | tables.Dataset) -> dict[str, object]:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "file": row.file_id,
+        "state": row.state,
+        "inspection": row.inspection,
+        "version": row.version,
+        "created_at": row.created_at,
+    }
+
+
+def job(row: tables.Job, positions: Mapping[str, int]) -> resources.Job:
+    failure = {"code": row.failure_code, "detail": row.failure_detail} if row.failure_code else None
+    return resources.Job.model_validate(
+        {
+            **{name: getattr(row, name) for name in _AS_STORED},
+            "queue_position": positions.get(row.id),
+            "blocked_by": _blocked_by(row),
+            "failure": failure,
+        }
+    )
+
+
+def _blocked_by(row: tables.Job) -> str | None:
+    if row.state != JobState.QUEUED:
+        return None
+    waited = (datetime.now(UTC) - row.queued_at).total_seconds()
+    return row.blocked_by or (BlockedBy.NO_FREE_DEVICE.value if waited > _TAKEN_SOON_SECONDS else None)
+
+
+def event(row: tables.JobEvent) -> resources.JobEvent:
+    return resources.JobEvent(seq=row.seq, type=row.type, attempt=row.attempt, time=row.time, data=row.data)
+
+
+def artifact(row: tables.Artifact) -> resources.Artifact:
+    same = ("id", "kind", "name", "size", "sha256", "media_type", "created_at")
+    return resources.Artifact.model_validate({**{name: getattr(row, name) for name in same}, "job": row.job_id})

@@ -1,0 +1,169 @@
+"""The rules of jobs, as users meet them."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.contract.errors import Conflict, InvalidSpec, NotFound, PreconditionFailed, Problem
+from app.contract.inspection import DatasetInspection
+from app.contract.problems import problems_of
+from app.contract.resources import JobChange, Validation
+from app.contract.spec import JobSpec
+from app.contract.states import TERMINAL, JobState
+from app.datasets.repository import DatasetRepository
+from app.db.base import new_id
+from app.db.owned import change as change_row
+from app.db.session import doorbells
+from app.db.tables import Artifact, Dataset, Job, JobEvent, Model
+from app.jobs import checks
+from app.jobs.blocked import waits_for
+from app.jobs.estimate import estimate
+from app.jobs.gate import transition
+from app.jobs.repository import JobRepository
+from app.models.repository import ModelRepository
+from app.models.service import architecture_of
+from app.queue import Doorbell
+
+_NOT_ABOUT_THE_STUDENT = {"name", "labels", "priority", "max_attempts", "control"}
+
+
+def spec_hash(spec: JobSpec) -> str:
+    """Return the SHA-256 of what determines the student: equal hashes ask for the same training."""
+    told = spec.model_dump(mode="json", exclude=_NOT_ABOUT_THE_STUDENT)
+    return hashlib.sha256(json.dumps(told, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+async def validate(session: AsyncSession, tenant: str, document: Any, max_parameters: int) -> Validation:
+    """Check a spec as a submission would, and find everything that is wrong with it."""
+    try:
+        spec = JobSpec.model_validate(document)
+    except ValidationError as error:
+        problems = problems_of(error, document)
+        return Validation(valid=False, errors=problems, warnings=[], spec=None, spec_hash=None, estimate=None)
+    teacher, dataset, missing = await _named(session, tenant, spec)
+    if teacher is None or dataset is None:
+        return _verdict(spec, missing)
+    found = DatasetInspection.model_validate(dataset.inspection) if dataset.inspection else None
+    return _verdict(
+        spec,
+        checks.errors(spec, teacher, dataset, max_parameters),
+        warnings=checks.warnings(spec, dataset),
+        estimate=estimate(spec, architecture_of(teacher), found) if found else None,
+    )
+
+
+def _verdict(spec: JobSpec, errors: list[Problem], **more: Any) -> Validation:
+    more = {"warnings": [], "estimate": None, **more}
+    return Validation(valid=not errors, errors=errors, spec=spec, spec_hash=spec_hash(spec), **more)
+
+
+async def _named(
+    session: AsyncSession, tenant: str, spec: JobSpec
+) -> tuple[Model | None, Dataset | None, list[Problem]]:
+    teacher = await ModelRepository(session).get(tenant, spec.teacher)
+    dataset = await DatasetRepository(session).get(tenant, spec.transfer_set)
+    missing = []
+    if teacher is None:
+        missing.append(Problem(pointer="/teacher", detail=f"there is no model {spec.teacher}"))
+    if dataset is None:
+        missing.append(Problem(pointer="/transfer_set", detail=f"there is no data set {spec.transfer_set}"))
+    return teacher, dataset, missing
+
+
+async def submit(
+    session: AsyncSession, tenant: str, spec: JobSpec, max_parameters: int, job_id: str | None = None
+) -> Job:
+    """Queue a job. Raises InvalidSpec with everything that keeps it from running."""
+    teacher, dataset, problems = await _named(session, tenant, spec)
+    if teacher and dataset:
+        problems = checks.errors(spec, teacher, dataset, max_parameters)
+    if problems or not teacher or not dataset:
+        raise InvalidSpec("the job cannot run as it is", problems)
+    blocked = waits_for(teacher, dataset)
+    job = Job(
+        id=job_id or new_id("job"),
+        tenant_id=tenant,
+        name=spec.name,
+        spec=spec.model_dump(mode="json"),
+        spec_hash=spec_hash(spec),
+        teacher_id=teacher.id,
+        dataset_id=dataset.id,
+        labels=spec.labels,
+        priority=spec.priority,
+        max_attempts=spec.max_attempts,
+        state=JobState.QUEUED.value,
+        blocked_by=blocked.value if blocked else None,
+        last_seq=1,
+    )
+    repository = JobRepository(session)
+    await repository.add(job)
+    await repository.add_events([_queued(job)])
+    doorbells(session).append(Doorbell("distill", job.id))
+    return job
+
+
+def _queued(job: Job) -> JobEvent:
+    facts = {"to": JobState.QUEUED.value, "blocked_by": job.blocked_by}
+    return JobEvent(
+        job_id=job.id, seq=1, tenant_id=job.tenant_id, attempt=0, type="job.queued", time=job.created_at, data=facts
+    )
+
+
+async def get(session: AsyncSession, tenant: str, job_id: str) -> Job:
+    job = await JobRepository(session).get(tenant, job_id)
+    if job is None:
+        raise NotFound(f"there is no job {job_id}")
+    return job
+
+
+async def change(session: AsyncSession, tenant: str, job_id: str, wish: JobChange, expected: int | None) -> Job:
+    """Change name, priority or labels; `expected` is the version that the caller saw, if any."""
+    job = await get(session, tenant, job_id)
+    values = wish.model_dump(exclude_none=True)
+    if not await change_row(session, job, job.version if expected is None else expected, **values):
+        raise PreconditionFailed("the job has changed since that version")
+    return job
+
+
+async def cancel(session: AsyncSession, tenant: str, job_id: str) -> Job:
+    """End a job: at once where nobody works on it, else as soon as its worker looks. Safe to repeat.
+
+    Raises Conflict where the job is already over, or just being published.
+    """
+    job = await get(session, tenant, job_id)
+    if job.state in {JobState.CANCELLED, JobState.CANCELLING}:
+        return job
+    if job.state in TERMINAL or job.state == JobState.FINALIZING:
+        raise Conflict(f"the job is {job.state}; there is nothing left to cancel")
+    waiting = job.state in {JobState.QUEUED, JobState.PAUSED}
+    await transition(session, job, JobState.CANCELLED if waiting else JobState.CANCELLING)
+    return job
+
+
+async def delete(session: AsyncSession, tenant: str, job_id: str) -> None:
+    """Forget a job that is over, with its events, logs and artifacts. Raises Conflict for a live one."""
+    job = await get(session, tenant, job_id)
+    if job.state not in TERMINAL:
+        raise Conflict(f"the job is {job.state}; cancel it first")
+    await session.delete(job)
+    await session.flush()
+
+
+async def artifact(session: AsyncSession, tenant: str, artifact_id: str) -> Artifact:
+    found = await JobRepository(session).artifact(tenant, artifact_id)
+    if found is None:
+        raise NotFound(f"there is no artifact {artifact_id}")
+    return found
+
+
+async def artifact_of(session: AsyncSession, tenant: str, job_id: str, kind: str) -> Artifact:
+    """Return a job's artifact of a kind. Raises Conflict, saying how the job stands, where there is none."""
+    job = await get(session, tenant, job_id)
+    found: Sequence[Artifact] = [a for a in await JobRepository(session).artifacts(tenant, job_id) if a.kind == kind]
+    if not found:
+        raise Conflict(f"the job is {job.state} and has no {kind}; a job that has succeeded has one")
+    return found[0]

@@ -1,0 +1,62 @@
+"""The HTTP service: create_app() wires lifespan, middleware, routers and error handlers; nothing else."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import APIRouter, FastAPI
+
+from app.api import catalog, datasets, docs, files, health, job_events, job_results, jobs, models, problems
+from app.api.middleware import BodyLimit, HeadAsGet, RequestId
+from app.db.session import Database
+from app.queue import Bell
+from app.settings import Settings
+from app.store import Store
+
+_DESCRIPTION = """Knowledge-distillation jobs: upload a teacher and a transfer set, submit a job, watch it live, and
+download a small student that works. The examples on this page run as they are, on a sample that is there already."""
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Return the service. Settings come from the environment where none are given."""
+    settings = settings or Settings()
+    app = FastAPI(
+        title="Stillhouse",
+        version=version("stillhouse"),
+        summary="A self-hosted service for knowledge-distillation jobs",
+        description=_DESCRIPTION,
+        lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.settings = settings
+    for router in _routers():
+        app.include_router(router)
+    docs.install(app)
+    problems.install(app)
+    # The last one added is the outermost.
+    app.add_middleware(BodyLimit, limit=settings.max_body_bytes, except_path="/v1/files")
+    app.add_middleware(HeadAsGet)
+    app.add_middleware(RequestId)
+    return app
+
+
+def _routers() -> list[APIRouter]:
+    first = APIRouter(prefix="/v1")
+    for module in (files, models, datasets, jobs, job_events, job_results, catalog):
+        first.include_router(module.router)
+    return [first, health.router]
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings: Settings = app.state.settings
+    settings.data.mkdir(parents=True, exist_ok=True)
+    app.state.bell = Bell(settings.broker_url)
+    app.state.database = Database(settings.database, app.state.bell)
+    app.state.store = Store(settings)
+    yield
+    await app.state.database.close()
+    await app.state.bell.close()

@@ -1,0 +1,107 @@
+"""Sample resources, so that every example in Swagger UI runs: Fisher's irises, a teacher of them, and three jobs.
+
+They appear when the OpenAPI document is first asked for, under ids that never change. The files were made by
+`examples/make_samples.py`. What has a *spare* is there to be deleted or cancelled.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.contract.architectures import Mlp
+from app.contract.objectives import HardTarget, SoftTarget
+from app.contract.spec import JobSpec, Student
+from app.contract.states import InspectionState, JobState
+from app.contract.training import Training
+from app.contract.transfer import Splits, Tensors
+from app.db.base import DEFAULT_TENANT
+from app.db.session import Database, doorbells
+from app.db.tables import Dataset, File, Job, Model
+from app.jobs import service as jobs
+from app.jobs.leases import artifact_id
+from app.queue import Doorbell
+from app.store import Store
+
+
+def _id(prefix: str, number: int) -> str:
+    return f"{prefix}_0000000000007000800000000000{number:04x}"
+
+
+TEACHER_FILE, DATA_FILE, SPARE_FILE = (_id("file", number) for number in (1, 2, 3))
+MODEL, SPARE_MODEL = _id("mdl", 1), _id("mdl", 2)
+DATASET, SPARE_DATASET = _id("ds", 1), _id("ds", 2)
+JOB, SPARE_JOB, CANCELLED_JOB = (_id("job", number) for number in (1, 2, 3))
+ARTIFACT = artifact_id(JOB, "report")
+_TEACHER = Mlp(inputs=4, hidden=(32,), classes=3)
+_STUDENT = Mlp(inputs=4, hidden=(4,), classes=3)
+
+
+def spec(name: str = "Irises, from 32 hidden units to 4") -> JobSpec:
+    """Return the sample job's spec."""
+    return JobSpec(
+        name=name,
+        teacher=MODEL,
+        student=Student(architecture=_STUDENT),
+        transfer_set=DATASET,
+        objective=(SoftTarget(weight=0.9, temperature=2.0), HardTarget(weight=0.1)),
+        training=Training(epochs=20, batch_size=16),
+        labels={"sample": "iris"},
+    )
+
+
+async def ensure(database: Database, store: Store, max_parameters: int) -> None:
+    """Put the samples there that are missing."""
+    async with database.reading() as session:
+        present = await session.get(Job, JOB)
+    if present:
+        return
+    teacher, data = await _put(store, "teacher.safetensors"), await _put(store, "transfer_set.safetensors")
+    try:
+        async with database.transaction() as session:
+            await _add_files(session, teacher, data)
+            await _add_registered(session)
+            await _add_jobs(session, max_parameters)
+    except IntegrityError:  # another process was faster
+        return
+
+
+async def _put(store: Store, name: str) -> dict[str, Any]:
+    blob = await store.put_file(Path(__file__).with_name(name))
+    return {"name": f"iris-{name}", "size": blob.size, "sha256": blob.sha256, "tenant_id": DEFAULT_TENANT}
+
+
+async def _add_files(session: AsyncSession, teacher: dict[str, Any], data: dict[str, Any]) -> None:
+    for row in (File(id=TEACHER_FILE, **teacher), File(id=DATA_FILE, **data), File(id=SPARE_FILE, **data)):
+        await session.merge(row)
+    await session.flush()
+
+
+async def _add_registered(session: AsyncSession) -> None:
+    uploaded = {"tenant_id": DEFAULT_TENANT, "state": InspectionState.UPLOADED.value}
+    for model_id, name in ((MODEL, "iris teacher"), (SPARE_MODEL, "iris teacher (spare)")):
+        architecture = _TEACHER.model_dump(mode="json")
+        await _add_missing(
+            session, Model(id=model_id, name=name, file_id=TEACHER_FILE, architecture=architecture, **uploaded)
+        )
+    described = {"format": Tensors().model_dump(), "splits": Splits(validation=0.2, test=0.2).model_dump()}
+    for dataset_id, name in ((DATASET, "irises"), (SPARE_DATASET, "irises (spare)")):
+        await _add_missing(session, Dataset(id=dataset_id, name=name, file_id=DATA_FILE, **described, **uploaded))
+    await session.flush()
+
+
+async def _add_missing(session: AsyncSession, row: Model | Dataset) -> None:
+    if await session.get(type(row), row.id) is None:
+        session.add(row)
+        doorbells(session).append(Doorbell("inspect", row.id))
+
+
+async def _add_jobs(session: AsyncSession, max_parameters: int) -> None:
+    for job_id in (JOB, SPARE_JOB, CANCELLED_JOB):
+        if await session.get(Job, job_id):
+            continue
+        await jobs.submit(session, DEFAULT_TENANT, spec(), max_parameters, job_id=job_id)
+        if job_id != JOB:
+            job = await jobs.cancel(session, DEFAULT_TENANT, job_id)
+            assert job.state == JobState.CANCELLED
