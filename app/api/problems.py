@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import InterfaceError, OperationalError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from app.contract.errors import InvalidRequest, Problem, ServiceUnavailable, StillhouseError
 from app.contract.problems import problems_from
@@ -92,7 +93,19 @@ def _http(request: Request, error: Exception) -> JSONResponse:
         detail = f"{request.url.path} does not take {request.method}"
     answer = problem(request_id(request), error.status_code, code, phrase, detail)
     answer.headers.update(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        answer.headers["Allow"] = ", ".join(sorted(_methods_of(request)))
     return answer
+
+
+def _methods_of(request: Request) -> set[str]:
+    """Return what the path takes: Starlette names only the methods of its first route."""
+    methods: set[str] = set()
+    for method in ("GET", "POST", "PATCH", "DELETE"):
+        scope = {**request.scope, "method": method}
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes):
+            methods |= {method, "HEAD"} if method == "GET" else {method}
+    return methods
 
 
 def _database_away(request: Request, error: Exception) -> JSONResponse:

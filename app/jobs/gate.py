@@ -21,14 +21,14 @@ async def transition(session: AsyncSession, job: Job, to: JobState, **changes: A
 
     Raises Conflict where the table of states does not allow it, ChangedMeanwhile where the row was changed since.
     """
-    origin = JobState(job.state)
+    origin, attempt = JobState(job.state), changes.get("attempt", job.attempt)
     if to not in TRANSITIONS[origin]:
         raise Conflict(f"a job that is {origin} cannot become {to}")
     values = {"state": to.value, "version": Job.version + 1, **_implied(to), **changes}
     seq = await JobRepository(session).swap(job, values)
     if seq is None:
         raise ChangedMeanwhile(f"job {job.id} was changed by somebody else in the meantime")
-    await JobRepository(session).add_events([_event(job, seq, to, changes)])
+    await JobRepository(session).add_events([_event(job, attempt, seq, origin, to, changes)])
     await session.refresh(job)
 
 
@@ -44,15 +44,15 @@ def _implied(to: JobState) -> dict[str, Any]:
     return {}
 
 
-def _event(job: Job, seq: int, to: JobState, changes: dict[str, Any]) -> JobEvent:
-    facts = {"from": job.state, "to": to.value}
+def _event(job: Job, attempt: int, seq: int, origin: JobState, to: JobState, changes: dict[str, Any]) -> JobEvent:
+    facts = {"from": origin.value, "to": to.value}
     shown = ("worker", "stop_reason", "failure_code", "failure_detail", "losses")
     facts |= {name: changes[name] for name in shown if changes.get(name) is not None}
     return JobEvent(
         job_id=job.id,
         seq=seq,
         tenant_id=job.tenant_id,
-        attempt=changes.get("attempt", job.attempt),
+        attempt=attempt,
         type="job.terminal" if to in TERMINAL else "job.state",
         time=datetime.now(UTC),
         data=facts,
