@@ -14,7 +14,6 @@ from stillhouse.retry import BUSY
 from stillhouse.sources import Path_
 from stillhouse.transport import Transport
 
-CHUNK = 1 << 20
 SILENCE = 60.0
 """Seconds without a byte after which the connection counts as dead."""
 
@@ -84,7 +83,7 @@ class StoredArtifact:
         with self._transport.stream(path, headers, read_timeout=SILENCE) as response:
             if response.status_code != httpx2.codes.PARTIAL_CONTENT:
                 arriving.start_over()
-            for chunk in response.iter_raw(CHUNK):
+            for chunk in response.iter_raw():  # as it comes: whatever is held back would be lost in a cut
                 arriving.take(chunk)
 
     def _wait_or_raise(self, error: httpx2.TransportError | ServiceError, attempt: int) -> None:

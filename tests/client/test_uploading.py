@@ -1,0 +1,164 @@
+"""Uploads: hashed while they are read, from files, arrays and networks alike."""
+
+import hashlib
+import io
+from email import message_from_bytes
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load
+
+import stillhouse
+
+CREATED = "2026-01-01T00:00:00Z"
+MLP = {"kind": "mlp", "inputs": 4, "hidden": [3], "classes": 2}
+
+
+def received(asked):
+    """Return the name and the bytes of a multipart upload."""
+    head = b"Content-Type: " + asked.headers["Content-Type"].encode() + b"\r\n\r\n"
+    (part,) = message_from_bytes(head + asked.body).get_payload()
+    assert part.get_param("name", header="Content-Disposition") == "file"
+    return part.get_filename(), part.get_payload(decode=True)
+
+
+def stored(sha256, size=1):
+    return {"id": "file_1", "name": "x", "size": size, "sha256": sha256, "created_at": CREATED}
+
+
+@pytest.fixture
+def echo(script, answers, monkeypatch):
+    """Make the server answer each upload with what it received, as the service does."""
+    usual = script.next
+
+    def next_answer(method, path):
+        if (method, path) == ("POST", "/v1/files"):
+            _, content = received(script.asked[-1])
+            return answers.json(stored(hashlib.sha256(content).hexdigest(), len(content)), 201)
+        return usual(method, path)
+
+    monkeypatch.setattr(script, "next", next_answer)
+    return script
+
+
+def model(state="ready", inspection=None):
+    fields = {"id": "mdl_1", "name": "t", "file": "file_1", "architecture": MLP, "key_map": None, "version": 1}
+    return {**fields, "state": state, "inspection": inspection, "created_at": CREATED}
+
+
+def dataset(state="ready", inspection=None):
+    fields = {"id": "ds_1", "name": "d", "file": "file_1", "format": {"kind": "tensors"}, "splits": {}, "version": 1}
+    return {**fields, "state": state, "inspection": inspection, "created_at": CREATED}
+
+
+def test_a_file_arrives_whole(client, echo, tmp_path):
+    (tmp_path / "teacher.bin").write_bytes(bytes(range(256)) * 1000)
+    file = client.files.upload(tmp_path / "teacher.bin")
+    assert file.size == 256_000
+    assert received(echo.asked[0]) == ("teacher.bin", bytes(range(256)) * 1000)
+
+
+def test_a_repeated_upload_is_hashed_from_its_start(client, script, answers, tmp_path):
+    (tmp_path / "f").write_bytes(b"abc" * 50_000)
+    digest = hashlib.sha256(b"abc" * 50_000).hexdigest()
+    busy = answers.problem(503, "service_unavailable", "later", **{"Retry-After": "0"})
+    script.on("POST", "/v1/files", busy, answers.json(stored(digest), 201))
+    assert client.files.upload(tmp_path / "f").sha256 == digest
+    assert received(script.asked[1])[1] == b"abc" * 50_000
+
+
+def test_an_upload_damaged_on_the_way_is_refused_and_removed(client, script, answers, tmp_path):
+    (tmp_path / "f").write_bytes(b"abc")
+    script.on("POST", "/v1/files", answers.json(stored("0" * 64), 201))
+    script.on("DELETE", "/v1/files/file_1", answers.Answer(204))
+    with pytest.raises(stillhouse.Corrupted):
+        client.files.upload(tmp_path / "f")
+    assert [asked.method for asked in script.asked] == ["POST", "DELETE"]
+
+
+def test_a_missing_file_is_an_error_of_the_system(client, tmp_path):
+    with pytest.raises(FileNotFoundError):
+        client.models.create(tmp_path / "nowhere.safetensors", architecture=MLP)
+
+
+@pytest.mark.parametrize("hand_over", [lambda net: net, lambda net: net.state_dict()], ids=["module", "state dict"])
+def test_a_network_is_sent_as_safetensors(client, echo, answers, hand_over):
+    network = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.ReLU(), torch.nn.Linear(3, 2))
+    echo.on("POST", "/v1/models", answers.json(model("uploaded"), 201))
+    echo.on("GET", "/v1/models/mdl_1", answers.json(model("inspecting")), answers.json(model("ready")))
+    assert client.models.create(hand_over(network), architecture=MLP, key_map={"0": "layers.0"}).state == "ready"
+    sent = load(received(echo.asked[0])[1])
+    assert sent.keys() == network.state_dict().keys()
+    assert all(torch.equal(sent[name], value) for name, value in network.state_dict().items())
+
+
+def test_tied_weights_are_sent(client, echo, answers):
+    network = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.Linear(3, 3))
+    network[1].weight = network[0].weight
+    echo.on("POST", "/v1/models", answers.json(model("uploaded"), 201))
+    client.models.create(network, architecture=MLP, wait=False)
+    assert len(load(received(echo.asked[0])[1])) == 4
+
+
+def test_a_state_dict_with_something_else_in_it_is_refused(client):
+    with pytest.raises(TypeError, match="epoch"):
+        client.models.create({"weight": torch.zeros(1), "epoch": 3}, architecture=MLP)
+
+
+def test_arrays_and_tensors_are_sent_as_npz(client, echo, answers):
+    echo.on("POST", "/v1/datasets", answers.json(dataset("uploaded"), 201))
+    echo.on("GET", "/v1/datasets/ds_1", answers.json(dataset()))
+    arrays = {"inputs": torch.ones(3, 4), "labels": np.array([0, 1, -1]), "split": [0, 0, 2]}
+    assert client.datasets.create(arrays, splits={"validation": 0}).id == "ds_1"
+    with np.load(io.BytesIO(received(echo.asked[0])[1]), allow_pickle=False) as sent:
+        assert {name: sent[name].tolist() for name in sent.files} == {
+            "inputs": [[1.0] * 4] * 3, "labels": [0, 1, -1], "split": [0, 0, 2],
+        }  # fmt: skip
+
+
+def test_arrays_of_objects_are_refused(client):
+    with pytest.raises(TypeError, match="inputs"):
+        client.datasets.create({"inputs": np.array([{}, None])})
+
+
+def test_a_rejected_model_lists_what_is_wrong(client, echo, answers, tmp_path):
+    (tmp_path / "t").write_bytes(b"x")
+    problems = [{"pointer": "/layers.0.weight", "detail": "has shape (3, 5); the architecture says (3, 4)"}]
+    echo.on("POST", "/v1/models", answers.json(model("uploaded"), 201))
+    echo.on("GET", "/v1/models/mdl_1", answers.json(model("rejected", {"problems": problems})))
+    with pytest.raises(stillhouse.ModelRejected, match=r"/layers.0.weight: has shape \(3, 5\)") as caught:
+        client.models.create(tmp_path / "t", architecture=MLP)
+    assert caught.value.resource.id == "mdl_1"
+    assert len(caught.value.problems) == 1
+
+
+def test_a_rejected_dataset_lists_what_is_wrong(client, echo, answers, tmp_path):
+    (tmp_path / "d").write_bytes(b"x")
+    problems = [{"pointer": "", "detail": "the set is empty"}]
+    echo.on("POST", "/v1/datasets", answers.json(dataset("uploaded"), 201))
+    echo.on("GET", "/v1/datasets/ds_1", answers.json(dataset("rejected", {"problems": problems})))
+    with pytest.raises(stillhouse.DatasetRejected, match="the set is empty"):
+        client.datasets.create(tmp_path / "d")
+
+
+def test_an_inspection_that_takes_too_long_is_said(client, echo, answers, tmp_path):
+    (tmp_path / "t").write_bytes(b"x")
+    echo.on("POST", "/v1/models", answers.json(model("uploaded"), 201))
+    echo.on("GET", "/v1/models/mdl_1", answers.json(model("inspecting")))
+    with pytest.raises(TimeoutError, match="the inspection of mdl_1"):
+        client.models.create(tmp_path / "t", architecture=MLP, timeout=0.2)
+
+
+def test_lists_fetch_their_pages_by_themselves(client, script, answers):
+    first = {"data": [model(), model()], "has_more": True, "next_cursor": "abc"}
+    last = {"data": [model()], "has_more": False, "next_cursor": None}
+    script.on("GET", "/v1/models", answers.json(first), answers.json(last))
+    assert len(list(client.models.list(limit=2))) == 3
+    assert [asked.query for asked in script.asked] == ["limit=2", "limit=2&cursor=abc"]
+
+
+def test_a_list_fetches_no_page_that_is_not_needed(client, script, answers):
+    script.on("GET", "/v1/models", answers.json({"data": [model()], "has_more": True, "next_cursor": "abc"}))
+    assert next(client.models.list()).id == "mdl_1"
+    assert len(script.asked) == 1
