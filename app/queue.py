@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from celery import Celery
-from kombu.exceptions import OperationalError
+from kombu.exceptions import ChannelError, OperationalError
 
 DISTILL_QUEUE = "stillhouse-distill"
 HOUSEKEEPING_QUEUE = "stillhouse-housekeeping"
@@ -58,6 +58,18 @@ class Bell:
     def _send(self, doorbell: Doorbell) -> None:
         name, queue = f"stillhouse.{doorbell.kind}", _QUEUES[doorbell.kind]
         self._celery.send_task(name, args=[doorbell.id], queue=queue, retry=False)
+
+    async def waiting(self, kind: Literal["distill", "inspect"]) -> int:
+        """Return how many messages lie in the queue of a kind; 0 where the broker cannot say."""
+        try:
+            return await asyncio.to_thread(self._count, _QUEUES[kind])
+        except (ChannelError, OperationalError, OSError):  # no such queue yet, or no broker
+            return 0
+
+    def _count(self, queue: str) -> int:
+        with self._celery.connection_for_write() as connection:
+            declared = connection.default_channel.queue_declare(queue, passive=True)
+            return int(declared.message_count)
 
     async def reachable(self) -> str | None:
         """Return why the broker cannot be reached, or None."""

@@ -47,18 +47,32 @@ class InspectionRepository:
             },
         )
 
+    async def renew(self, subject: Subject, attempt: int, seconds: float) -> bool:
+        """Extend the inspection `attempt`; False where it was given to another."""
+        changes = {"lease_until": db_now(seconds)}
+        return await self._swap(type(subject), _current(subject, attempt), subject.id, changes) is not None
+
+    async def give_back(self, subject: Subject, attempt: int) -> bool:
+        """Undo the claim `attempt`, uncharged: its holder has stopped and will not write again."""
+        changes = {"state": InspectionState.UPLOADED.value, "attempt": attempt - 1, "lease_until": None}
+        return await self._swap(type(subject), _current(subject, attempt), subject.id, changes) is not None
+
     async def finish(self, subject: Subject, attempt: int, values: dict[str, Any]) -> bool:
         """Store the finding of the inspection `attempt`; False where it was given to another."""
         table = type(subject)
-        current = and_(table.attempt == attempt, table.state == InspectionState.INSPECTING)
         changes = {**values, "lease_until": None, "version": table.version + 1}
-        return await self._swap(table, current, subject.id, changes) is not None
+        return await self._swap(table, _current(subject, attempt), subject.id, changes) is not None
 
     async def _swap(
         self, table: type[Model] | type[Dataset], where: ColumnElement[bool], subject_id: str, values: dict[str, Any]
     ) -> int | None:
         statement = update(table).where(table.id == subject_id, where).values(**values).returning(table.attempt)
         return (await self._session.execute(statement)).scalar_one_or_none()
+
+
+def _current(subject: Subject, attempt: int) -> ColumnElement[bool]:
+    table = type(subject)
+    return and_(table.attempt == attempt, table.state == InspectionState.INSPECTING)
 
 
 def _due(table: type[Model] | type[Dataset]) -> ColumnElement[bool]:

@@ -80,8 +80,18 @@ async def abandon(session: AsyncSession, claimed: Inspecting, why: str) -> bool:
     return await finish(session, claimed, empty(problems=[problem]))
 
 
-async def ring_again(session: AsyncSession, seconds: float) -> int:
-    """Ring for each inspection that has waited longer than `seconds`."""
-    waiting = await InspectionRepository(session).due_for(seconds)
+async def renew(session: AsyncSession, claimed: Inspecting, seconds: float) -> bool:
+    """Keep the inspection for `seconds` more; False where it was given to another."""
+    return await InspectionRepository(session).renew(claimed.subject, claimed.attempt, seconds)
+
+
+async def give_back(session: AsyncSession, claimed: Inspecting) -> None:
+    """Leave the inspection to another worker: this one has to stop, or cannot reach the store."""
+    await InspectionRepository(session).give_back(claimed.subject, claimed.attempt)
+
+
+async def ring_again(session: AsyncSession, seconds: float, limit: int) -> int:
+    """Ring for the first `limit` inspections that have waited longer than `seconds`."""
+    waiting = (await InspectionRepository(session).due_for(seconds))[:limit]
     doorbells(session).extend(Doorbell("inspect", subject_id) for subject_id in waiting)
     return len(waiting)

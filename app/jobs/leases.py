@@ -15,9 +15,11 @@ from app.contract.events import EngineEvent, PhaseEntered, Step
 from app.contract.spec import JobSpec
 from app.contract.states import FailureCode, JobState, StopReason
 from app.db.base import db_now, new_id
+from app.db.session import doorbells
 from app.db.tables import Artifact, Job, JobEvent, JobLog
 from app.jobs.gate import ChangedMeanwhile, transition
 from app.jobs.repository import JobRepository
+from app.queue import Doorbell
 
 _CANDIDATES = 8
 """Jobs that a worker tries to claim before it leaves the rest to the others that claim at the same time."""
@@ -121,12 +123,35 @@ async def fail(session: AsyncSession, lease: Lease, code: FailureCode, detail: s
         await transition(session, job, JobState.FAILED, failure_code=code.value, failure_detail=detail)
 
 
-async def give_back(session: AsyncSession, lease: Lease) -> None:
-    """Return the job to the queue uncharged: this worker has to stop, and a checkpoint is kept."""
+async def give_back(session: AsyncSession, lease: Lease, *, ring: bool = True) -> JobState:
+    """Return the job to the queue uncharged: this worker has to stop, and a checkpoint is kept. Returns its state.
+
+    Without `ring` it waits for the janitor's: whatever kept this worker from going on would keep the next one too.
+    """
     job = await JobRepository(session).leased(lease.job_id, lease.attempt)
     if job is None:
         raise LeaseLost(lease.job_id)
-    await lay_down(session, job)
+    return await _lay_down_and_ring(session, job, ring=ring)
+
+
+async def crash(session: AsyncSession, lease: Lease, detail: str) -> JobState:
+    """The engine died without a word: charged like a lost worker, up to max_attempts. Returns the job's state."""
+    job = await JobRepository(session).leased(lease.job_id, lease.attempt)
+    if job is None:
+        raise LeaseLost(lease.job_id)
+    losses = job.losses + 1
+    if losses < job.max_attempts or job.state in {JobState.CANCELLING, JobState.PAUSING}:
+        return await _lay_down_and_ring(session, job, losses=losses)
+    code = FailureCode.ENGINE_CRASHED.value
+    await transition(session, job, JobState.FAILED, losses=losses, failure_code=code, failure_detail=detail)
+    return JobState.FAILED
+
+
+async def _lay_down_and_ring(session: AsyncSession, job: Job, *, ring: bool = True, **changes: Any) -> JobState:
+    await lay_down(session, job, **changes)
+    if ring and job.state == JobState.QUEUED:
+        doorbells(session).append(Doorbell("distill", job.id))
+    return JobState(job.state)
 
 
 async def lay_down(session: AsyncSession, job: Job, **changes: Any) -> None:

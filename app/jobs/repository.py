@@ -105,6 +105,12 @@ class JobRepository(OwnedRepository[Job]):
         query = select(Job).where(Job.state == JobState.QUEUED, Job.blocked_by.is_(None))
         return list(await self.session.scalars(query.order_by(Job.priority.desc(), Job.id).limit(limit)))
 
+    async def claimable_since(self, seconds: float, limit: int) -> list[Job]:
+        """Return what could have been taken for `seconds`, the next one first."""
+        query = select(Job).where(Job.state == JobState.QUEUED, Job.blocked_by.is_(None))
+        query = query.where(Job.queued_at < db_now(-seconds)).order_by(Job.priority.desc(), Job.id)
+        return list(await self.session.scalars(query.limit(limit)))
+
     async def leased(self, job_id: str, attempt: int) -> Job | None:
         return (await self.session.scalars(select(Job).where(fenced(job_id, attempt)))).one_or_none()
 
@@ -116,6 +122,11 @@ class JobRepository(OwnedRepository[Job]):
     async def expired_leases(self) -> list[Job]:
         query = select(Job).where(Job.state.in_(_LEASED), Job.lease_until < db_now())
         return list(await self.session.scalars(query))
+
+    async def states(self, job_ids: Sequence[str]) -> dict[str, str]:
+        """Return the state of each of these jobs that exists."""
+        rows = await self.session.execute(select(Job.id, Job.state).where(Job.id.in_(job_ids)))
+        return {row.id: row.state for row in rows}
 
     async def queued_longer_than(self, seconds: float) -> list[Job]:
         query = select(Job).where(Job.state == JobState.QUEUED, Job.queued_at < db_now(-seconds))

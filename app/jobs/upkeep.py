@@ -39,9 +39,9 @@ async def _take_from_worker(session: AsyncSession, job: Job) -> None:
     doorbells(session).append(Doorbell("distill", job.id))
 
 
-async def ring_again(session: AsyncSession, seconds: float) -> int:
-    """Ring for each job that waits longer than `seconds`: its doorbell may have been lost."""
-    waiting = [job for job in await JobRepository(session).queued_longer_than(seconds) if job.blocked_by is None]
+async def ring_again(session: AsyncSession, seconds: float, limit: int) -> int:
+    """Ring for the first `limit` jobs that wait longer than `seconds`: their doorbells may have been lost."""
+    waiting = await JobRepository(session).claimable_since(seconds, limit)
     doorbells(session).extend(Doorbell("distill", job.id) for job in waiting)
     return len(waiting)
 
