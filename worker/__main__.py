@@ -1,0 +1,86 @@
+"""Start a worker: `python -m worker distill` or `python -m worker housekeeping`. Settings: STILLHOUSE_* variables."""
+
+import argparse
+import asyncio
+import logging
+import sys
+import time
+import uuid
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.db.session import Database
+from app.queue import DISTILL_QUEUE, HOUSEKEEPING_QUEUE, Bell
+from app.settings import Settings
+from migrations import head
+from worker.devices import slot_count
+
+_HOUSEKEEPERS = 2
+_LOOK_AGAIN_SECONDS = 1.0
+_SAY_SO_EVERY = 10
+
+log = logging.getLogger("worker")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    role = _parser().parse_args(arguments).role
+    settings = Settings()
+    if not settings.broker_url:
+        sys.exit("STILLHOUSE_BROKER_URL is not set: a worker needs the Redis that the API rings, redis://host:6379/0")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    settings.data.mkdir(parents=True, exist_ok=True)
+    _wait_for_migrations(settings)
+    from worker.celery_app import celery  # noqa: PLC0415 - --help and the errors above need no Celery
+
+    celery.worker_main(_distill(settings) if role == "distill" else _housekeeping())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m worker",
+        description="A Stillhouse worker. It takes its settings from STILLHOUSE_* variables and runs until SIGTERM, "
+        "which gives its jobs STILLHOUSE_STOP_GRACE_SECONDS to write a checkpoint.",
+    )
+    roles = parser.add_subparsers(dest="role", required=True, metavar="ROLE")
+    roles.add_parser("distill", help="run distillation jobs: one a CUDA device, or STILLHOUSE_SLOTS at once")
+    roles.add_parser("housekeeping", help="inspect uploads, and sweep up every STILLHOUSE_SWEEP_SECONDS")
+    return parser
+
+
+def _wait_for_migrations(settings: Settings) -> None:
+    wanted, looked = head(), 0
+    while (found := asyncio.run(_revision(settings))) != wanted:
+        if looked % _SAY_SO_EVERY == 0:
+            log.warning("waiting for the database: it is at revision %s, this code needs %s", found, wanted)
+        looked += 1
+        time.sleep(_LOOK_AGAIN_SECONDS)
+
+
+async def _revision(settings: Settings) -> str | None:
+    database = Database(settings.database, Bell(settings.broker_url))
+    try:
+        return await database.revision()
+    except SQLAlchemyError as error:
+        return f"unknown ({str(error).splitlines()[0]})"
+    finally:
+        await database.close()
+
+
+def _distill(settings: Settings) -> list[str]:
+    return [*_worker("distill", DISTILL_QUEUE), f"--concurrency={slot_count(settings)}"]
+
+
+def _housekeeping() -> list[str]:
+    # The schedule lives in memory: after a restart everything is due again soon, and there is no file to lose.
+    beat = ["--beat", "--scheduler=celery.beat:Scheduler"]
+    return [*_worker("housekeeping", HOUSEKEEPING_QUEUE), f"--concurrency={_HOUSEKEEPERS}", *beat]
+
+
+def _worker(role: str, queue: str) -> list[str]:
+    node = f"{role}-{uuid.uuid4().hex[:8]}@%h"  # unique: several workers may share a host
+    quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]  # nobody listens to these
+    return ["worker", f"--queues={queue}", f"--hostname={node}", "--pool=prefork", "--loglevel=INFO", *quiet]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""The Celery application of the workers: `celery`, from the environment.
+
+Celery is a doorbell here, the row is the truth (docs of `app.queue`), and its settings follow from that:
+
+- early acknowledgement: a message that is lost with its worker, or comes twice, changes nothing. So the visibility
+  time-out, after which Redis hands out unacknowledged messages again, never meets a long job.
+- no result backend, no Celery time limits, no revoke: leases, the child's own limits and the job's state do that.
+- no prefetch: a hint must not lie behind a busy slot while another worker is idle.
+- a broker that goes away never ends a running job, and is waited for as long as it takes.
+"""
+
+import ctypes
+import signal
+from typing import Any
+
+from celery import Celery
+from celery.signals import beat_embedded_init, worker_shutting_down
+
+from app.queue import HOUSEKEEPING_QUEUE, create_celery
+from app.settings import Settings
+from worker.shutdown import Shutdown
+
+_PR_SET_PDEATHSIG = 1
+_LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+
+shutdown = Shutdown()
+"""Made before Celery forks its slots, so that all of them share it."""
+
+
+def create_consumer(settings: Settings) -> Celery:
+    """Return the application of a worker: the producer's settings and the consumer's."""
+    celery = create_celery(settings.broker_url)
+    celery.conf.update(
+        include=["worker.tasks"],
+        task_acks_late=False,
+        worker_prefetch_multiplier=1,
+        worker_disable_prefetch=True,  # Redis only; elsewhere the line above parks at most one hint a slot
+        worker_cancel_long_running_tasks_on_connection_loss=False,  # the default of Celery 6 would kill trainings
+        worker_enable_remote_control=False,
+        worker_send_task_events=False,
+        worker_proc_alive_timeout=60,  # a slot starts slowly on a busy host
+        broker_connection_retry=True,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        worker_redirect_stdouts=False,
+        worker_log_format=_LOG_FORMAT,
+        worker_task_log_format=_LOG_FORMAT,
+        beat_schedule={"sweep-up": _sweeps(settings.sweep_seconds)},
+    )
+    return celery
+
+
+def _sweeps(seconds: float) -> dict[str, Any]:
+    # A sweep that was not begun before the next one is due is not needed any more.
+    options = {"queue": HOUSEKEEPING_QUEUE, "expires": seconds, "ignore_result": True}
+    return {"task": "stillhouse.sweep_up", "schedule": seconds, "options": options}
+
+
+@worker_shutting_down.connect  # type: ignore[untyped-decorator]
+def _tell_the_slots(**_: Any) -> None:
+    """Pass on the end of the worker, which Celery tells only its main process: jobs write a checkpoint."""
+    shutdown.announce()
+
+
+@beat_embedded_init.connect  # type: ignore[untyped-decorator]
+def _end_with_the_worker(**_: Any) -> None:
+    """Let the embedded beat die with its worker, as the slots do by themselves."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+celery = create_consumer(Settings())

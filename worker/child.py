@@ -1,0 +1,138 @@
+"""The child in which a job or an inspection runs: its own session, its own walls, nothing of the service's secrets."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from worker import sandbox
+
+LOG = "log.txt"
+_CODE = Path(__file__).resolve().parents[1]
+"""Where `worker` and `app` lie, for a service that runs from its source folder."""
+_PASSED_ON = ("PATH", "LD_LIBRARY_PATH")
+
+
+@dataclass(frozen=True)
+class Command:
+    """What to run in a job's directory."""
+
+    module: str
+    folder: Path
+    threads: int
+    cuda: str | None = None
+    """The CUDA device to see; None leaves the choice to the host."""
+    memory: int | None = None
+    """Bytes of address space; None for no limit."""
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+    def line(self) -> list[str]:
+        # -P keeps the job's directory off sys.path: nothing that lies there is ever imported.
+        return [sys.executable, "-P", "-m", self.module, str(self.folder)]
+
+    def environment(self) -> dict[str, str]:
+        """Return the child's whole environment: no credentials, no settings of the service."""
+        kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        devices = {} if self.cuda is None else {"CUDA_VISIBLE_DEVICES": self.cuda, "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+        return {
+            **kept,
+            **devices,
+            "HOME": str(self.folder),
+            "TMPDIR": str(self.folder / "tmp"),
+            "LANG": "C.UTF-8",
+            "PYTHONPATH": str(_CODE),
+            "PYTHONUNBUFFERED": "1",
+            "OMP_NUM_THREADS": str(self.threads),
+            "OMP_WAIT_POLICY": "passive",
+            **self.extra,
+        }
+
+
+async def spawn(command: Command) -> Process:
+    """Start the child; what it prints is appended to its log. The place for a fork server that has torch ready."""
+    (command.folder / "tmp").mkdir(exist_ok=True)
+    walls = json.dumps({"parent": os.getpid(), "memory": command.memory})
+    with (command.folder / LOG).open("ab") as log:
+        return await asyncio.create_subprocess_exec(
+            *_sandboxed(walls, command.line()),
+            cwd=command.folder,
+            env=command.environment(),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+
+def _sandboxed(walls: str, line: Sequence[str]) -> list[str]:
+    return [sys.executable, "-I", "-S", str(Path(sandbox.__file__).resolve()), walls, *line]
+
+
+@asynccontextmanager
+async def running(command: Command) -> AsyncIterator[Process]:
+    """A child for as long as this is entered: whatever of its session is left at the end is killed."""
+    process = await spawn(command)
+    try:
+        yield process
+    finally:
+        kill(process)
+        await process.wait()
+
+
+def kill(process: Process) -> None:
+    """End the child and everything else in its session."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def ask_to_stop(process: Process) -> None:
+    """Send SIGTERM: write a checkpoint, then stop."""
+    with suppress(ProcessLookupError):
+        process.terminate()
+
+
+def evict(folder: Path) -> list[int]:
+    """Kill what still works in a job's directory: the child of a worker that has lost the job. Returns its ids."""
+    found = [pid for pid in _processes() if _works_in(pid, folder)]
+    for pid in found:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+    return found
+
+
+def _processes() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def _works_in(pid: int, folder: Path) -> bool:
+    try:
+        return Path(f"/proc/{pid}/cwd").readlink() == folder.resolve()
+    except OSError:  # it has ended, or is somebody else's
+        return False
+
+
+def how_it_ended(code: int) -> str:
+    """Return a child's exit code (negative: a signal's number) in words."""
+    if code >= 0:
+        return f"it ended with exit code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    return f"it was killed by {name}"
+
+
+def last_words(folder: Path, limit: int = 2000) -> str:
+    """Return the end of the child's log, up to `limit` bytes."""
+    try:
+        with (folder / LOG).open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - limit))
+            return log.read().decode(errors="replace").replace("\0", "").strip()
+    except FileNotFoundError:
+        return ""

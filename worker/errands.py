@@ -1,0 +1,60 @@
+"""What a task needs for one piece of work: settings from the environment, its own database connection and store."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from app.db.session import Database
+from app.queue import Bell
+from app.settings import Settings
+from app.store import Store
+from worker import inspector, supervisor
+from worker.devices import take_slot
+from worker.janitor import Janitor
+from worker.shutdown import Shutdown
+
+
+@dataclass(frozen=True)
+class House:
+    """The open connections of one task."""
+
+    settings: Settings
+    bell: Bell
+    database: Database
+    store: Store
+
+
+@asynccontextmanager
+async def open_house(settings: Settings) -> AsyncIterator[House]:
+    bell = Bell(settings.broker_url)
+    database = Database(settings.database, bell)
+    try:
+        yield House(settings, bell, database, Store(settings))
+    finally:
+        await database.close()
+        await bell.close()
+
+
+async def distill(settings: Settings, worker: str, shutdown: Shutdown) -> str | None:
+    """Take one job and see it through; return its id, None where nothing was due or no device free."""
+    stop = asyncio.Event()
+    with shutdown.sets(stop), take_slot(settings) as slot:
+        if slot is None or shutdown.announced():
+            return None
+        async with open_house(settings) as house:
+            return await supervisor.distill(house.database, house.store, settings, slot, worker, stop)
+
+
+async def inspect(settings: Settings, shutdown: Shutdown) -> int:
+    """Inspect whatever is due; return how many."""
+    stop = asyncio.Event()
+    with shutdown.sets(stop):
+        async with open_house(settings) as house:
+            return await inspector.inspect(house.database, house.store, settings, stop)
+
+
+async def sweep_up(settings: Settings) -> dict[str, int]:
+    """Do the janitor's work once."""
+    async with open_house(settings) as house:
+        return await Janitor(house.database, house.store, settings, house.bell).sweep()

@@ -1,0 +1,99 @@
+"""One sweep: lost jobs back to the queue, doorbells for what waits, the forgotten expired, what is left over removed.
+
+Each part has its own transaction, and one that fails does not keep the others from their work. Several janitors at once
+do no harm: every change is a compare-and-swap.
+"""
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Literal
+
+from obstore.exceptions import BaseError
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.contract.errors import StillhouseError
+from app.db.session import Database
+from app.files.service import sweep_orphans
+from app.inspections import service as inspections
+from app.jobs import blocked, upkeep
+from app.queue import Bell
+from app.settings import Settings
+from app.store import Store
+from worker import folders
+
+_HINTS = 32
+"""Messages that may lie in a queue before the janitor adds none: each takes any work, so more help nobody."""
+_ORPHANS_EVERY = 600.0
+"""Seconds between two looks through the whole store."""
+
+log = logging.getLogger(__name__)
+Part = Callable[[], Awaitable[int]]
+
+
+class Janitor:
+    """Sweeps for one installation, and the directories of this host."""
+
+    def __init__(self, database: Database, store: Store, settings: Settings, bell: Bell) -> None:
+        self._database, self._store, self._settings, self._bell = database, store, settings, bell
+
+    async def sweep(self) -> dict[str, int]:
+        """Do every part; return how much each had to do, and -1 for one that failed."""
+        return {name: await _attempt(name, part) for name, part in self._parts().items()}
+
+    def _parts(self) -> Mapping[str, Part]:
+        settings = self._settings
+        return {
+            "lost": self._once(upkeep.reap_lost),
+            "expired": self._once(lambda session: upkeep.expire_forgotten(session, settings.max_queued_seconds)),
+            "unblocked": self._once(blocked.unblock_forgotten),
+            "jobs rung": self._ring("distill", upkeep.ring_again),
+            "inspections rung": self._ring("inspect", inspections.ring_again),
+            "job directories": lambda: folders.sweep_jobs(self._database, settings),
+            "inspection directories": lambda: folders.sweep_inspections(settings),
+            "orphans": self._sweep_orphans,
+        }
+
+    def _once(self, work: Callable[[AsyncSession], Awaitable[int]]) -> Part:
+        async def part() -> int:
+            async with self._database.transaction() as session:
+                return await work(session)
+
+        return part
+
+    def _ring(
+        self, kind: Literal["distill", "inspect"], ring: Callable[[AsyncSession, float, int], Awaitable[int]]
+    ) -> Part:
+        async def part() -> int:
+            room = _HINTS - await self._bell.waiting(kind)
+            if room <= 0:
+                return 0
+            return await self._once(lambda session: ring(session, self._settings.ring_again_seconds, room))()
+
+        return part
+
+    async def _sweep_orphans(self) -> int:
+        if not _due(self._settings.data / "orphans-swept", _ORPHANS_EVERY):
+            return 0
+        return await sweep_orphans(self._database, self._store, self._settings.orphan_seconds)
+
+
+def _due(mark: Path, seconds: float) -> bool:
+    """Return whether the mark is older than `seconds`, and renew it if so."""
+    if mark.exists() and time.time() - mark.stat().st_mtime < seconds:
+        return False
+    mark.touch()
+    return True
+
+
+async def _attempt(name: str, part: Part) -> int:
+    try:
+        done = await part()
+    except (SQLAlchemyError, StillhouseError, BaseError, OSError):
+        log.exception("sweep: %s failed", name)
+        return -1
+    if done:
+        log.info("sweep: %s: %d", name, done)
+    return done

@@ -1,0 +1,221 @@
+"""One job on this host: claim -> stage -> spawn -> relay -> publish -> finish. The only seam between rows and engine.
+
+Beside the work itself run a heartbeat, which also brings a user's wish to cancel or pause, and a watch on the lease.
+Whatever asks for the end sets one event, `stop`: the child writes a checkpoint, and the job is laid down where its
+state says: cancelled, paused, or back in the queue. A job that went to another worker (LeaseLost) has its child killed.
+"""
+
+import asyncio
+import errno
+import logging
+from collections.abc import Awaitable
+from time import monotonic
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.contract.errors import Conflict, ServiceUnavailable, StorageFull
+from app.contract.events import Notice
+from app.contract.job_file import EXIT_DONE, EXIT_FAILED, EXIT_OUT_OF_MEMORY, EXIT_STOPPED, JobFile
+from app.contract.states import FailureCode, JobState
+from app.db.session import Database
+from app.jobs import leases
+from app.jobs.leases import LeaseLost
+from app.settings import Settings
+from app.store import BlobCorrupt, BlobMissing, Store
+from worker import child, staging
+from worker.devices import Slot
+from worker.folders import job_folder, remove
+from worker.lease import OUTAGES, HeldLease
+from worker.publish import store_products
+from worker.relay import EVENTS, Relay
+from worker.tail import finished
+from worker.waiting import happens
+
+log = logging.getLogger(__name__)
+
+
+async def distill(
+    database: Database, store: Store, settings: Settings, slot: Slot, worker: str, stop: asyncio.Event
+) -> str | None:
+    """Take the first job that is due and see it through, or until `stop`; return its id, None where nothing is due."""
+    claimed_at = monotonic()
+    async with database.transaction() as session:
+        lease = await leases.claim(session, worker, settings.lease_seconds)
+    if lease is None:
+        return None
+    log.info("job %s: attempt %d on %s", lease.job_id, lease.attempt, worker)
+    held = HeldLease(database, lease, settings, claimed_at)
+    try:
+        await Supervisor(held, store, settings, slot, stop).see_through()
+    except* LeaseLost:
+        log.warning("job %s: attempt %d is over, the job has another worker or has ended", lease.job_id, lease.attempt)
+    except* OUTAGES as group:
+        log.error("job %s: left to the janitor, the database is away: %s", lease.job_id, group.exceptions[0])  # noqa: TRY400
+    return lease.job_id
+
+
+class _Refused(Exception):
+    """The job cannot be run: why, for programs and for people."""
+
+    def __init__(self, code: FailureCode, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+
+
+class Supervisor:
+    """A claimed job. `stop` asks for its end, `_over` says that nothing is left to keep the lease for."""
+
+    def __init__(self, held: HeldLease, store: Store, settings: Settings, slot: Slot, stop: asyncio.Event) -> None:
+        self._held, self._lease = held, held.lease
+        self._store, self._settings, self._slot = store, settings, slot
+        self._folder = job_folder(settings, held.lease.job_id)
+        self._stop, self._over = stop, asyncio.Event()
+
+    async def see_through(self) -> None:
+        """Work on the job until it ends or must be laid down. Raises (in a group) LeaseLost, or an outage."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._held.keep(self._stop, self._over))
+            tasks.create_task(self._held.watch(self._stop, self._over))
+            try:
+                await self._work()
+            finally:
+                self._over.set()
+
+    async def _work(self) -> None:
+        try:
+            if await self._unless_stopped(self._stage()) and not self._stop.is_set():
+                await self._run()
+            else:
+                await self._lay_down()
+        except _Refused as refusal:
+            await self._fail(refusal.code, refusal.detail)
+        except (ServiceUnavailable, StorageFull) as outage:
+            log.warning("job %s: given back, %s", self._lease.job_id, outage.detail)
+            await self._lay_down(ring=False)  # at once would be too soon: the janitor rings
+
+    async def _unless_stopped(self, work: Awaitable[None]) -> bool:
+        """Do the work, or break it off when the job must end; return whether it was done."""
+        task, stop = asyncio.ensure_future(work), asyncio.ensure_future(self._stop.wait())
+        try:
+            await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                task.result()
+            return task.done()
+        finally:
+            for left in (task, stop):
+                left.cancel()
+            await asyncio.gather(task, stop, return_exceptions=True)
+
+    async def _stage(self) -> None:
+        killed = child.evict(self._folder)  # this host may still run the child of a worker that lost the job
+        if killed:
+            log.warning("job %s: killed %s, left over from an earlier attempt", self._lease.job_id, killed)
+        job = await self._held.write(self._job_file)
+        try:
+            await staging.lay_out(self._folder, job, self._store)
+        except BlobMissing as error:
+            raise _Refused(
+                FailureCode.ARTIFACT_CORRUPT, f"the store does not hold {error}, an input of the job"
+            ) from error
+        except BlobCorrupt as error:
+            detail = f"the store's bytes of {error}, an input of the job, are not those that were uploaded"
+            raise _Refused(FailureCode.ARTIFACT_CORRUPT, detail) from error
+        except OSError as error:
+            raise _Refused(*_no_room(error)) from error
+
+    async def _job_file(self, session: AsyncSession) -> JobFile:
+        return await staging.job_file(session, self._lease, self._slot.threads)
+
+    async def _run(self) -> None:
+        if not await self._advance(JobState.RUNNING):
+            return
+        await self._tell_of_fresh_start()
+        relay = Relay(self._folder, self._held)
+        code = EXIT_DONE if finished(self._folder / EVENTS) else await self._train(relay)
+        await relay.drain()
+        await self._conclude(code, relay)
+
+    async def _tell_of_fresh_start(self) -> None:
+        if self._lease.attempt > 1 and not any((self._folder / "checkpoints").glob("*")):
+            notice = Notice(text=f"attempt {self._lease.attempt} starts from the beginning: no checkpoint on this host")
+            await self._held.write(lambda session: leases.record(session, self._lease, [notice]))
+
+    async def _train(self, relay: Relay) -> int:
+        """Run the engine; return its exit code, negative for a signal."""
+        command = child.Command("worker.engine", self._folder, self._slot.threads, self._slot.cuda)
+        ended = asyncio.Event()
+        async with child.running(command) as process, asyncio.TaskGroup() as tasks:
+            tasks.create_task(relay.follow(self._settings.relay_seconds, ended))
+            tasks.create_task(self._end_when_asked(process, ended))
+            try:
+                return await process.wait()
+            finally:
+                ended.set()
+
+    async def _end_when_asked(self, process: asyncio.subprocess.Process, ended: asyncio.Event) -> None:
+        stop = asyncio.ensure_future(self._stop.wait())
+        over = asyncio.ensure_future(ended.wait())
+        await asyncio.wait({stop, over}, return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        over.cancel()
+        if ended.is_set():
+            return
+        child.ask_to_stop(process)
+        if not await happens(ended, self._settings.stop_grace_seconds):
+            log.warning("job %s: killed, no checkpoint within the grace time", self._lease.job_id)
+            child.kill(process)
+
+    async def _conclude(self, code: int, relay: Relay) -> None:
+        if code == EXIT_DONE:
+            await self._publish()
+        elif code == EXIT_FAILED and relay.failed:
+            await self._fail(relay.failed.code, relay.failed.detail)
+        elif code == EXIT_OUT_OF_MEMORY:
+            detail = relay.failed.detail if relay.failed else "the engine ran out of memory"
+            await self._fail(FailureCode.OUT_OF_MEMORY, detail)
+        elif code == EXIT_STOPPED or self._stop.is_set():
+            await self._lay_down()
+        else:
+            await self._charge(child.how_it_ended(code))
+
+    async def _publish(self) -> None:
+        done = finished(self._folder / EVENTS)
+        if done is None:
+            await self._charge("it ended well without saying that it had finished")
+        elif await self._advance(JobState.FINALIZING):
+            artifacts = await store_products(self._folder, self._lease, self._store)
+            await self._held.write(lambda session: leases.finish(session, self._lease, done.stop_reason, artifacts))
+            remove(self._folder)
+
+    async def _advance(self, to: JobState) -> bool:
+        """Move the job on; lay it down where a user's cancel or pause came first."""
+        try:
+            await self._held.write(lambda session: leases.advance(session, self._lease, to))
+        except Conflict:
+            await self._lay_down()
+            return False
+        return True
+
+    async def _lay_down(self, *, ring: bool = True) -> None:
+        state = await self._held.write(lambda session: leases.give_back(session, self._lease, ring=ring))
+        if state is JobState.CANCELLED:
+            remove(self._folder)
+
+    async def _fail(self, code: FailureCode, detail: str) -> None:
+        await self._held.write(lambda session: leases.fail(session, self._lease, code, detail))
+        remove(self._folder)
+
+    async def _charge(self, how: str) -> None:
+        words = child.last_words(self._folder)
+        detail = f"the engine crashed: {how}" + (f"; its last words:\n{words}" if words else "")
+        log.warning("job %s: %s", self._lease.job_id, detail)
+        state = await self._held.write(lambda session: leases.crash(session, self._lease, detail))
+        if state is JobState.FAILED:
+            remove(self._folder)
+
+
+def _no_room(error: OSError) -> tuple[FailureCode, str]:
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return FailureCode.DISK_FULL, "no space left on this host for the job's inputs"
+    return FailureCode.INTERNAL_ERROR, f"the job's inputs could not be laid out: {error}"
