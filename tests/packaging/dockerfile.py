@@ -41,7 +41,7 @@ def install_command(path: Path) -> list[str]:
 def tracked() -> frozenset[str] | None:
     """Return the paths that git tracks, or None where this is no git checkout."""
     try:
-        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+        listed = subprocess.run(["git", "ls-files", "-z"], check=False, cwd=ROOT, capture_output=True, text=True)
     except FileNotFoundError:
         return None
     return frozenset(listed.stdout.split("\0")) - {""} if listed.returncode == 0 else None

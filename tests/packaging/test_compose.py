@@ -24,7 +24,7 @@ PREFIX = "STILLHOUSE_"
 
 def test_it_is_valid_by_the_published_schema() -> None:
     check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(PATH)]
-    result = subprocess.run(check, capture_output=True, text=True)
+    result = subprocess.run(check, check=False, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
