@@ -68,7 +68,8 @@ async def finish(
         values["weights_sha256"] = weights or claimed.sha256
     if not await InspectionRepository(session).finish(claimed.subject, claimed.attempt, values):
         return False
-    await session.refresh(claimed.subject)
+    if claimed.subject in session:  # claimed in this very transaction, so seen by what follows
+        await session.refresh(claimed.subject)
     await unblock(session, claimed.subject.id)
     return True
 
