@@ -8,6 +8,8 @@ It starts the whole service on this machine, does what a user would do through t
 import argparse
 import hashlib
 import shutil
+import signal
+import sys
 import tempfile
 from pathlib import Path
 
@@ -26,6 +28,7 @@ HERE = Path(__file__).parent
 
 def main() -> None:
     options = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the end is tidy then, too
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory(prefix="stillhouse-demo-") as temporary:
         folder = Path(temporary)

@@ -1,7 +1,6 @@
 """How a job stands, gathered from its events: rules only, no I/O."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from app.contract.resources import JobEvent
@@ -24,7 +23,6 @@ class Standing:
     eta_seconds: float | None = None
     notices: list[str] = field(default_factory=list)
     """What was said and not yet shown."""
-    _from: tuple[datetime, float] | None = None
 
     def take(self, event: JobEvent) -> None:
         """Bring the standing up to date with the next event."""
@@ -43,8 +41,6 @@ class Standing:
 
     def _job_state(self, event: JobEvent, data: dict[str, Any]) -> None:
         self.state = str(data.get("state") or data.get("to") or self.state)
-        if self.state == "queued":  # given back to the queue: what comes is another attempt
-            self._from = None
 
     _job_terminal = _job_state
 
@@ -59,7 +55,7 @@ class Standing:
         self.step, self.steps = int(data["step"]), int(data["steps"])
         self.run = str(data.get("run") or self.run)
         self.loss = data["metrics"].get("loss", self.loss)
-        self._estimate(event.time)
+        self.eta_seconds = data.get("eta_seconds")
 
     def _evaluation(self, event: JobEvent, data: dict[str, Any]) -> None:
         self.accuracy = data["metrics"].get("accuracy", self.accuracy)
@@ -69,11 +65,3 @@ class Standing:
 
     def _resumed(self, event: JobEvent, data: dict[str, Any]) -> None:
         self.notices.append(f"attempt {event.attempt}: training goes on from step {data.get('step')}")
-
-    def _estimate(self, now: datetime) -> None:
-        """Assume that the rest goes as fast as what was seen of this attempt."""
-        if self._from is None or self.progress < self._from[1]:
-            self._from = (now, self.progress)
-        since, begun = self._from
-        if self.progress > begun:
-            self.eta_seconds = (now - since).total_seconds() * (1 - self.progress) / (self.progress - begun)

@@ -13,6 +13,7 @@ from stillhouse.errors import StillhouseError
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
 TAIL_LINES = 20
+LOOK_SECONDS = 0.02
 
 
 class ChildDied(StillhouseError):
@@ -57,21 +58,21 @@ class Child:
 
     @property
     def running(self) -> bool:
-        return self.process.poll() is None
+        """Look without reaping: until `kill`, its number, and its group's, stay its own."""
+        look = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return self.process.returncode is None and os.waitid(os.P_PID, self.process.pid, look) is None
 
     def check(self) -> None:
         """Raise ChildDied if it ended."""
         if not self.running:
+            self.kill()
             raise ChildDied(self)
 
     def finish(self, timeout: float) -> None:
         """Wait for a child that is meant to end; raise ChildDied if it failed or took longer."""
-        try:
-            code = self.process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            raise ChildDied(self) from None
-        if code != 0:
+        self._wait(timeout)
+        self.kill()
+        if self.process.returncode != 0:
             raise ChildDied(self)
 
     def ask_to_stop(self) -> None:
@@ -80,19 +81,23 @@ class Child:
 
     def stop(self) -> None:
         """SIGTERM, grace, SIGKILL to the whole group."""
-        self.ask_to_stop()
         try:
-            self.process.wait(self.grace)
-        except subprocess.TimeoutExpired:
-            pass
+            self.ask_to_stop()
+            self._wait(self.grace)
         finally:
             self.kill()
 
     def kill(self) -> None:
-        """SIGKILL what is left of the process and its group."""
-        with suppress(ProcessLookupError, PermissionError):  # nothing left
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        """SIGKILL what is left of the process and its group, and reap it."""
+        if self.process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+    def _wait(self, timeout: float) -> None:
+        end = time.monotonic() + timeout
+        while self.running and time.monotonic() < end:
+            time.sleep(LOOK_SECONDS)
 
     def tail(self, lines: int = TAIL_LINES) -> str:
         """Return the last lines of its log."""
@@ -119,5 +124,5 @@ def wait_for(ready: Callable[[], bool], children: Sequence[Child], timeout: floa
             child.check()
         if time.monotonic() > end:
             return False
-        time.sleep(0.02)
+        time.sleep(LOOK_SECONDS)
     return True

@@ -1,0 +1,160 @@
+"""The command line: what it sends, prints, and returns."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from stillhouse.cli import app
+
+
+@pytest.fixture
+def stillhouse(script, monkeypatch):
+    """Run a command against the scripted server."""
+    monkeypatch.setenv("STILLHOUSE_URL", script.url)
+
+    def run(*arguments: str):
+        return CliRunner().invoke(app, list(map(str, arguments)))
+
+    return run
+
+
+def page(*items, more=False):
+    return {"data": list(items), "has_more": more, "next_cursor": "next" if more else None}
+
+
+def spec_file(tmp_path, text):
+    path = tmp_path / "spec.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_jobs_is_a_table(stillhouse, script, answers):
+    script.on("GET", "/v1/jobs", answers.json(page(answers.job("running", name="digits", progress=0.5))))
+    result = stillhouse("jobs", "--state", "running", "--label", "project:digits")
+    assert result.exit_code == 0
+    heads, row = result.stdout.splitlines()
+    assert heads.split() == ["JOB", "NAME", "STATE", "PROGRESS", "CREATED"]
+    assert row.split()[:4] == [answers.JOB, "digits", "running", "50%"]
+    assert script.asked[0].query == "state=running&label=project%3Adigits&limit=20"
+
+
+def test_jobs_prints_json_for_programs(stillhouse, script, answers):
+    script.on("GET", "/v1/jobs", answers.json(page(answers.job("running"))))
+    (row,) = json.loads(stillhouse("jobs", "--json").stdout)
+    assert row["id"] == answers.JOB
+
+
+def test_jobs_stops_at_its_limit(stillhouse, script, answers):
+    script.on("GET", "/v1/jobs", answers.json(page(*[answers.job() for _ in range(3)], more=True)))
+    assert len(json.loads(stillhouse("jobs", "--json", "--limit", "5").stdout)) == 5
+
+
+def test_show_names_the_failure(stillhouse, script, answers):
+    failure = {"code": "out_of_memory", "detail": "the student needs 9 GiB"}
+    script.on("GET", f"/v1/jobs/{answers.JOB}", answers.json(answers.job("failed", failure=failure)))
+    result = stillhouse("show", answers.JOB)
+    assert "out_of_memory: the student needs 9 GiB" in result.stdout
+
+
+def test_cancel_asks_for_the_end(stillhouse, script, answers):
+    script.on("GET", f"/v1/jobs/{answers.JOB}", answers.json(answers.job("running")))
+    script.on("POST", f"/v1/jobs/{answers.JOB}/cancel", answers.json(answers.job("cancelling"), 202))
+    assert stillhouse("cancel", answers.JOB).stdout == f"{answers.JOB} is cancelling\n"
+
+
+def test_logs_are_printed_as_they_are(stillhouse, script, answers):
+    script.on("GET", f"/v1/jobs/{answers.JOB}", answers.json(answers.job("running")))
+    script.on("GET", f"/v1/jobs/{answers.JOB}/logs", answers.Answer(200, "Gerät: cpu\n[bold]\n".encode()))
+    assert stillhouse("logs", answers.JOB).stdout == "Gerät: cpu\n[bold]\n"
+
+
+def test_errors_are_sentences_with_their_pointers(stillhouse, script, answers):
+    wrong = [{"pointer": "/objective/0/kind", "detail": "unknown kind 'soft_targt'; did you mean 'soft_target'?"}]
+    script.on("GET", "/v1/jobs/nonsense", answers.problem(422, "invalid_spec", "the spec cannot run", *wrong))
+    result = stillhouse("show", "nonsense")
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert "/objective/0/kind: unknown kind 'soft_targt'; did you mean 'soft_target'?" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_no_service_is_a_sentence_too(stillhouse):
+    result = stillhouse("jobs", "--url", "http://127.0.0.1:9")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "stillhouse: no Stillhouse answers at http://127.0.0.1:9; start one with `stillhouse serve`\n"
+    )
+
+
+@pytest.mark.parametrize("wrong", [["jobs", "--stat", "x"], ["show"], ["nonsense"], ["submit", "/no/such.yaml"]])
+def test_wrong_usage_has_its_own_exit_status(stillhouse, wrong):
+    assert stillhouse(*wrong).exit_code == 2
+
+
+def test_submit_sends_the_spec_and_prints_the_id(stillhouse, script, answers, tmp_path):
+    script.on("POST", "/v1/jobs", answers.json(answers.job(), 201))
+    path = spec_file(tmp_path, json.dumps({**answers.SPEC, "objektive": []}))
+    result = stillhouse("submit", path)
+    assert result.stdout == f"{answers.JOB}\n"
+    assert json.loads(script.asked[0].body) == {**answers.SPEC, "objektive": []}  # the service judges, not the client
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("teacher: [", "is not YAML"),
+        ("just words", "does not hold a mapping"),
+        ("teacher: {file: nowhere.pt, architecture: {}}", "/teacher/file: there is no file"),
+        ("teacher: {architecture: {}}", "/teacher/file: is missing"),
+        ("teacher: {file: spec.yaml}", "/teacher/architecture: is missing"),
+        ("transfer_set: {file: spec.yaml, split: {}}", "/transfer_set/split: unknown field"),
+    ],
+)
+def test_a_spec_that_cannot_be_uploaded_is_refused_before_anything_is_sent(
+    stillhouse, script, tmp_path, text, complaint
+):
+    result = stillhouse("submit", spec_file(tmp_path, text))
+    assert result.exit_code == 1
+    assert complaint in result.stderr
+    assert script.asked == []
+
+
+def test_validate_lists_everything_and_fails(stillhouse, script, answers, tmp_path):
+    errors = [{"pointer": "/training/epochs", "detail": "should be at least 1"}]
+    warnings = [{"pointer": "/objective/1", "detail": "no sample has a label"}]
+    verdict = {
+        "valid": False,
+        "errors": errors,
+        "warnings": warnings,
+        "spec": None,
+        "spec_hash": None,
+        "estimate": None,
+    }
+    script.on("POST", "/v1/jobs/validate", answers.json(verdict))
+    result = stillhouse("validate", spec_file(tmp_path, json.dumps(answers.SPEC)))
+    assert result.exit_code == 1
+    assert result.stdout.splitlines() == [
+        "error    /training/epochs: should be at least 1",
+        "warning  /objective/1: no sample has a label",
+        "the spec is not valid",
+    ]
+
+
+def test_validate_tells_what_a_good_spec_needs(stillhouse, script, answers, tmp_path):
+    estimate = {
+        "memory_bytes": 50 * 2**20, "disk_bytes": 2**20, "seconds_on_one_core": 12.0, "optimizer_steps": 1230,
+        "teacher_parameters": 301_066, "student_parameters": 1_210,
+    }  # fmt: skip
+    verdict = {"valid": True, "errors": [], "warnings": [], "spec": None, "spec_hash": "0", "estimate": estimate}
+    script.on("POST", "/v1/jobs/validate", answers.json(verdict))
+    result = stillhouse("validate", spec_file(tmp_path, json.dumps(answers.SPEC)))
+    assert result.exit_code == 0
+    assert "50 MiB of memory" in result.stdout
+    assert "12 s on one core" in result.stdout
+
+
+@pytest.mark.parametrize("text", ["not a mapping", "{unclosed", "@/no/such/file"])
+def test_options_that_are_no_mapping_are_wrong_usage(stillhouse, tmp_path, text):
+    (tmp_path / "t").write_bytes(b"x")
+    assert stillhouse("upload-model", tmp_path / "t", "--architecture", text).exit_code == 2
