@@ -28,12 +28,16 @@ class Settings(BaseSettings):
     s3_endpoint: str = ""
     """For S3 servers other than AWS: `http://host:port`."""
     s3_region: str = "us-east-1"
+    """The bucket's region."""
     s3_access_key_id: str = ""
+    """Empty: the AWS SDK's usual places (environment, instance profile)."""
     s3_secret_access_key: SecretStr = SecretStr("")
+    """The key's secret."""
     s3_signed_downloads: bool = True
     """Answer downloads with a redirect to a signed URL of the S3 server; off where clients cannot reach it."""
 
     max_upload_bytes: int = Field(default=16 * 2**30, gt=0)
+    """The largest file that may be uploaded."""
     max_body_bytes: int = Field(default=2**20, gt=0)
     """The largest JSON request."""
     max_parameters: int = Field(default=2 * 10**9, gt=0)
@@ -48,6 +52,7 @@ class Settings(BaseSettings):
     lease_seconds: Seconds = 30
     """A job whose worker has not been heard of for so long is given to another."""
     heartbeat_seconds: Seconds = 5
+    """How often a worker says that it is still there, and looks whether its job was cancelled."""
     relay_seconds: Seconds = 0.5
     """How often a job's events are carried over to the database, and looked for by those who follow."""
     stop_grace_seconds: Seconds = 30

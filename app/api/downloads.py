@@ -2,6 +2,7 @@
 
 import base64
 import re
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -45,7 +46,20 @@ async def send(request: Request, content: Content, store: Store, *, inline: bool
         return Response(status_code=status, headers=headers, media_type=content.media_type)
     # An end only where it cuts something off: plain reads are the store's fastest.
     chunks = store.stream(content.sha256, start, None if end == content.size else end)
-    return StreamingResponse(chunks, status, headers, media_type=content.media_type)
+    body = await _begun(chunks)
+    return StreamingResponse(body, status, headers, media_type=content.media_type)
+
+
+async def _begun(chunks: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    """Read the first chunk before any header goes out, so that bytes that are gone are an error and no empty file."""
+    first = await anext(chunks, b"")
+
+    async def body() -> AsyncGenerator[bytes]:
+        yield first
+        async for chunk in chunks:
+            yield chunk
+
+    return body()
 
 
 def _headers(content: Content, *, inline: bool) -> dict[str, str]:

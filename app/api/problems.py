@@ -86,12 +86,13 @@ def _parameter_problems(lines: Sequence[dict]) -> list[Problem]:  # type: ignore
 
 def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    phrase = HTTPStatus(error.status_code).phrase
-    code = phrase.lower().replace(" ", "_").replace("-", "_")
+    known = {kind.status: kind for kind in StillhouseError.__subclasses__()}.get(error.status_code)
+    title = known.title if known else HTTPStatus(error.status_code).phrase
+    code = known.code if known else title.lower().replace(" ", "_").replace("-", "_")
     detail = f"there is nothing at {request.url.path}" if error.detail == "Not Found" else str(error.detail)
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         detail = f"{request.url.path} does not take {request.method}"
-    answer = problem(request_id(request), error.status_code, code, phrase, detail)
+    answer = problem(request_id(request), error.status_code, code, title, detail)
     answer.headers.update(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         answer.headers["Allow"] = ", ".join(sorted(_methods_of(request)))

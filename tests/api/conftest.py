@@ -1,0 +1,135 @@
+"""A real HTTP server on a real database, and jobs in every state without waiting for a worker."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import numpy as np
+import pytest
+import uvicorn
+from safetensors.numpy import save
+
+from app.contract.inspection import DatasetInspection, ModelInspection, Tensor
+from app.contract.states import JobState, StopReason
+from app.db.session import Database
+from app.inspections import service as inspections
+from app.jobs import leases
+from app.main import create_app
+from app.queue import Bell
+from app.settings import Settings
+from app.store import Store
+
+TEACHER = {"kind": "mlp", "inputs": 4, "hidden": [8], "classes": 3}
+STUDENT = {"architecture": {"kind": "mlp", "inputs": 4, "hidden": [2], "classes": 3}}
+
+
+@contextmanager
+def running(settings: Settings) -> Iterator[str]:
+    """Serve the API on a free port; yield its URL."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(create_app(settings), log_level="warning", timeout_graceful_shutdown=5))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    try:
+        _wait_for(url)
+        yield url
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        listener.close()
+
+
+def _wait_for(url: str) -> None:
+    with httpx2.Client(transport=httpx2.HTTPTransport(retries=20)) as client:
+        client.get(f"{url}/healthz").raise_for_status()
+
+
+class House:
+    """The service as a test sees it: an HTTP client, and a worker's hands."""
+
+    def __init__(self, client: httpx2.Client, settings: Settings) -> None:
+        self.client, self.settings = client, settings
+
+    def upload(self, content: bytes = b"bytes", name: str = "file.bin", **form: str) -> httpx2.Response:
+        return self.client.post("/v1/files", files={"file": (name, content)}, data=form)
+
+    def register(self, kind: str, **body: Any) -> dict[str, Any]:
+        file = self.upload(save({"x": np.zeros(3, dtype=np.float32)})).json()["id"]
+        answer = self.client.post(f"/v1/{kind}", json={"file": file, **body})
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
+    def ready(self, *, labelled: int = 10, classes: int = 3, width: int = 4) -> dict[str, Any]:
+        """Return the least spec on a teacher and a transfer set whose inspections went well."""
+        model = self.register("models", architecture=TEACHER)
+        self.inspect(ModelInspection(parameters=67))
+        dataset = self.register("datasets")
+        self.inspect(
+            DatasetInspection(
+                rows=10,
+                inputs=Tensor(name="x", shape=(10, width), dtype="float32"),
+                labelled=labelled,
+                classes=classes if labelled else None,
+                splits={"train": 9, "validation": 1, "test": 0},
+                labelled_splits={"train": min(labelled, 9), "validation": 0, "test": 0},
+            )
+        )
+        return {"teacher": model["id"], "student": STUDENT, "transfer_set": dataset["id"]}
+
+    def inspect(self, found: ModelInspection | DatasetInspection) -> None:
+        async def act(database: Database, _: Store) -> None:
+            async with database.transaction() as session:
+                claimed = await inspections.claim(session, 30)
+                assert claimed
+                assert await inspections.finish(session, claimed, found)
+
+        self.work(act)
+
+    def submit(self, **changes: Any) -> dict[str, Any]:
+        answer = self.client.post("/v1/jobs", json={**self.ready(), **changes})
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
+    def finish(self, files: dict[str, bytes], folder: Path) -> str:
+        """Claim the next job and publish these files as its artifacts; return the job's id."""
+
+        async def act(database: Database, store: Store) -> str:
+            async with database.transaction() as session:
+                lease = await leases.claim(session, "test", 30)
+                assert lease
+                await leases.advance(session, lease, JobState.RUNNING)
+                await leases.advance(session, lease, JobState.FINALIZING)
+            rows = []
+            for kind, content in files.items():
+                (folder / kind).write_bytes(content)
+                blob = await store.put_file(folder / kind)
+                rows.append(leases.artifact(lease, kind, f"{kind}.bin", blob.size, blob.sha256, "application/x-test"))
+            async with database.transaction() as session:
+                await leases.finish(session, lease, StopReason.COMPLETED, rows)
+            return lease.job_id
+
+        return str(self.work(act))
+
+    def work(self, act: Any) -> Any:
+        """Run `act(database, store)` as a process of its own would."""
+
+        async def alone() -> Any:
+            database = Database(self.settings.database, Bell(self.settings.broker_url))
+            try:
+                return await act(database, Store(self.settings))
+            finally:
+                await database.close()
+
+        return asyncio.run(alone())
+
+
+@pytest.fixture
+def house(settings: Settings) -> Iterator[House]:
+    with running(settings) as url, httpx2.Client(base_url=url, timeout=30) as client:
+        yield House(client, settings)

@@ -1,0 +1,208 @@
+"""Jobs over HTTP: submit, look, change, cancel, list."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from app.contract.errors import Problem
+from app.contract.inspection import DatasetInspection, ModelInspection
+from tests.api.conftest import STUDENT, TEACHER, House, running
+
+
+def test_a_submitted_job_waits_in_the_queue(house: House) -> None:
+    job = house.submit(name="first", labels={"team": "a"})
+    assert (job["state"], job["queue_position"], job["attempt"], job["blocked_by"]) == ("queued", 1, 0, None)
+    assert house.submit()["queue_position"] == 2
+    assert house.submit(priority=5)["queue_position"] == 1
+    assert house.client.get(f"/v1/jobs/{job['id']}").json()["queue_position"] == 2
+
+
+def test_a_job_on_unknown_inputs_names_both_fields(house: House) -> None:
+    spec = {"teacher": "mdl_" + "0" * 32, "transfer_set": "ds_" + "0" * 32, "student": STUDENT}
+    answer = house.client.post("/v1/jobs", json=spec)
+    assert answer.status_code == 422
+    assert answer.json()["code"] == "invalid_spec"
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["/teacher", "/transfer_set"]
+
+
+MLP = STUDENT["architecture"]
+HUGE = {**MLP, "hidden": [65536, 65536]}
+
+
+@pytest.mark.parametrize(
+    ("data", "changes", "pointer", "words"),
+    [
+        ({}, {"student": {"architecture": {**MLP, "classes": 4}}}, "/student/architecture/classes", "3 classes"),
+        ({}, {"student": {"architecture": {**MLP, "inputs": 5}}}, "/student/architecture", "5 values, not 4"),
+        ({}, {"student": {"architecture": HUGE}}, "/student/architecture", "parameters"),
+        ({"width": 6}, {}, "/teacher", "does not fit the transfer set"),
+        ({"classes": 7}, {}, "/transfer_set", "labels up to 6"),
+        ({"labelled": 0}, {"objective": [{"kind": "hard_target"}]}, "/objective/0", "needs labels"),
+        ({"labelled": 0}, {"objective": [{"kind": "annealed_target"}]}, "/objective/0", "needs labels"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_any_training(
+    house: House, data: dict[str, Any], changes: dict[str, Any], pointer: str, words: str
+) -> None:
+    answer = house.client.post("/v1/jobs", json={**house.ready(**data), **changes})
+    assert answer.status_code == 422
+    found = {error["pointer"]: error["detail"] for error in answer.json()["errors"]}
+    assert words in found[pointer]
+
+
+def test_an_unlabelled_set_is_fine_for_a_teacher(house: House) -> None:
+    spec = house.ready(labelled=0)
+    assert house.client.post("/v1/jobs", json=spec).status_code == 201
+    checked = house.client.post("/v1/jobs/validate", json=spec).json()
+    assert checked["valid"]
+    assert {warning["pointer"] for warning in checked["warnings"]} == {
+        "/control",
+        "/objective/1",
+        "/training/batch_size",
+    }
+
+
+def test_validate_tells_everything_and_changes_nothing(house: House) -> None:
+    checked = house.client.post("/v1/jobs/validate", json=house.ready()).json()
+    assert checked["valid"]
+    assert checked["spec"]["training"]["epochs"] == 30
+    assert checked["estimate"]["student_parameters"] == 4 * 2 + 2 + 2 * 3 + 3
+    assert checked["estimate"]["optimizer_steps"] == 60
+    wrong = house.client.post("/v1/jobs/validate", json={"objectiv": [], "seed": -1}).json()
+    assert not wrong["valid"]
+    assert {error["pointer"] for error in wrong["errors"]} == {
+        "/objectiv",
+        "/seed",
+        "/teacher",
+        "/student",
+        "/transfer_set",
+    }
+    assert house.client.get("/v1/jobs").json()["data"] == []
+
+
+def test_the_hash_is_of_what_determines_the_student(house: House) -> None:
+    spec = house.ready()
+    hashes = [
+        house.client.post("/v1/jobs/validate", json={**spec, **changes}).json()["spec_hash"]
+        for changes in ({}, {"name": "x", "labels": {"a": "b"}, "priority": 3}, {"seed": 1})
+    ]
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_a_job_waits_for_its_inspections(house: House) -> None:
+    model, dataset = house.register("models", architecture=TEACHER), house.register("datasets")
+    spec = {"teacher": model["id"], "student": STUDENT, "transfer_set": dataset["id"]}
+    job = house.client.post("/v1/jobs", json=spec).json()
+    assert (job["blocked_by"], job["queue_position"]) == ("inspection", None)
+    house.inspect(ModelInspection(parameters=67))
+    assert house.client.get(f"/v1/jobs/{job['id']}").json()["blocked_by"] == "inspection"
+    house.inspect(DatasetInspection(rows=4))
+    assert house.client.get(f"/v1/jobs/{job['id']}").json()["queue_position"] == 1
+
+
+def test_a_job_fails_with_its_inspection(house: House) -> None:
+    model, dataset = house.register("models", architecture=TEACHER), house.register("datasets")
+    spec = {"teacher": model["id"], "student": STUDENT, "transfer_set": dataset["id"]}
+    job = house.client.post("/v1/jobs", json=spec).json()
+    house.inspect(ModelInspection(problems=[Problem(detail="layers.0.weight is missing")]))
+    failed = house.client.get(f"/v1/jobs/{job['id']}").json()
+    assert (failed["state"], failed["failure"]["code"]) == ("failed", "invalid_spec")
+    assert "layers.0.weight is missing" in failed["failure"]["detail"]
+    assert house.client.post("/v1/jobs", json=spec).status_code == 422
+
+
+def test_cancelling_is_safe_to_repeat(house: House) -> None:
+    job = house.submit()
+    for _ in range(3):
+        answer = house.client.post(f"/v1/jobs/{job['id']}/cancel")
+        assert (answer.status_code, answer.json()["state"]) == (202, "cancelled")
+
+
+def test_a_finished_job_cannot_be_cancelled_but_deleted(house: House, tmp_path: Path) -> None:
+    house.submit()
+    done = house.finish({"student": b"weights"}, tmp_path)
+    assert house.client.post(f"/v1/jobs/{done}/cancel").status_code == 409
+    assert house.client.delete(f"/v1/jobs/{done}").status_code == 204
+    assert house.client.get(f"/v1/jobs/{done}/artifacts").status_code == 404
+
+
+def test_a_live_job_is_not_deleted_nor_what_it_uses(house: House) -> None:
+    job = house.submit()
+    assert house.client.delete(f"/v1/jobs/{job['id']}").status_code == 409
+    for path in (f"models/{job['spec']['teacher']}", f"datasets/{job['spec']['transfer_set']}"):
+        answer = house.client.delete(f"/v1/{path}")
+        assert answer.status_code == 409
+        assert job["id"] in answer.json()["detail"]
+
+
+def test_a_change_honours_if_match(house: House) -> None:
+    path = f"/v1/jobs/{house.submit()['id']}"
+    tag = house.client.get(path).headers["etag"]
+    changed = house.client.patch(path, json={"priority": 7, "labels": {"a": "b"}}, headers={"If-Match": tag})
+    assert (changed.status_code, changed.json()["priority"], changed.json()["labels"]) == (200, 7, {"a": "b"})
+    stale = house.client.patch(path, json={"priority": 8}, headers={"If-Match": tag})
+    assert (stale.status_code, stale.json()["code"]) == (412, "precondition_failed")
+    assert house.client.patch(path, json={"priority": 8}, headers={"If-Match": "x"}).status_code == 400
+
+
+@pytest.mark.parametrize("field", ["state", "tenant_id", "attempt", "spec"])
+def test_what_is_not_for_users_cannot_be_patched(house: House, field: str) -> None:
+    answer = house.client.patch(f"/v1/jobs/{house.submit()['id']}", json={field: "x"})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == f"/{field}"
+
+
+def test_lists_page_stably_and_filter(house: House) -> None:
+    spec = house.ready()
+    made = [
+        house.client.post("/v1/jobs", json={**spec, "labels": {"n": str(number % 2)}}).json()["id"]
+        for number in range(5)
+    ]
+    first = house.client.get("/v1/jobs", params={"limit": 2}).json()
+    house.client.post("/v1/jobs", json=spec)  # comes in between and disturbs nothing
+    second = house.client.get("/v1/jobs", params={"limit": 2, "cursor": first["next_cursor"]}).json()
+    third = house.client.get("/v1/jobs", params={"limit": 2, "cursor": second["next_cursor"]}).json()
+    assert [job["id"] for page in (first, second, third) for job in page["data"]] == made[::-1]
+    assert (third["has_more"], third["next_cursor"]) == (False, None)
+    odd = house.client.get("/v1/jobs", params={"label": "n:1", "state": ["queued", "running"]}).json()
+    assert {job["id"] for job in odd["data"]} == {made[1], made[3]}
+    assert house.client.get("/v1/jobs", params={"teacher": "mdl_" + "0" * 32}).json()["data"] == []
+    assert house.client.get("/v1/jobs", params={"cursor": "ä"}).status_code == 400
+
+
+def test_one_key_is_one_job(house: House) -> None:
+    spec = house.ready()
+    headers = {"Idempotency-Key": "once"}
+
+    def send(_: int) -> tuple[int, str]:
+        answer = house.client.post("/v1/jobs", json=spec, headers=headers)
+        return answer.status_code, answer.json()["id"]
+
+    with ThreadPoolExecutor(10) as threads:
+        answers = set(threads.map(send, range(50)))
+    assert len(answers) == 1
+    assert answers.pop()[0] == 201
+    assert len(house.client.get("/v1/jobs").json()["data"]) == 1
+    other = house.client.post("/v1/jobs", json={**spec, "seed": 1}, headers=headers)
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+
+
+def test_a_refused_request_does_not_use_up_its_key(house: House) -> None:
+    spec, headers = house.ready(), {"Idempotency-Key": "again"}
+    missing = {**spec, "teacher": "mdl_" + "0" * 32}
+    assert house.client.post("/v1/jobs", json=missing, headers=headers).status_code == 422
+    assert house.client.post("/v1/jobs", json=spec, headers=headers).status_code == 201
+
+
+def test_submitting_needs_no_broker(house: House) -> None:
+    away = house.settings.model_copy(update={"broker_url": "redis+socket:///nowhere/broker.sock"})
+    spec = house.ready()
+    with running(away) as url, httpx2.Client(base_url=url) as client:
+        assert client.post("/v1/jobs", json=spec).status_code == 201
+        ready = client.get("/readyz")
+    assert ready.status_code == 503
+    assert not ready.json()["parts"]["broker"]["ok"]
+    assert ready.json()["parts"]["database"]["ok"]

@@ -1,0 +1,89 @@
+"""Every error is problem+json, whatever went wrong."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.api.conftest import House
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/v1/nothing", 404, "not_found"),
+        ("GET", "/v1/jobs/job_1", 404, "not_found"),
+        ("GET", "/v1/jobs/job_1/events", 404, "not_found"),
+        ("GET", "/v1/jobs/job_1/student", 404, "not_found"),
+        ("GET", "/v1/models/mdl_1", 404, "not_found"),
+        ("GET", "/v1/datasets/ds_1", 404, "not_found"),
+        ("GET", "/v1/files/file_1", 404, "not_found"),
+        ("GET", "/v1/artifacts/art_1", 404, "not_found"),
+        ("PUT", "/v1/jobs", 405, "method_not_allowed"),
+        ("GET", "/v1/jobs?limit=0", 422, "invalid_request"),
+        ("GET", "/v1/jobs?state=dancing", 422, "invalid_request"),
+        ("GET", "/v1/jobs?label=x", 400, "bad_request"),
+    ],
+)
+def test_errors_have_one_form(house: House, method: str, path: str, status: int, code: str) -> None:
+    answer = house.client.request(method, path, headers={"X-Request-ID": "mine"})
+    body = answer.json()
+    assert (answer.status_code, body["status"], body["code"]) == (status, status, code)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["x-request-id"] == body["request_id"] == "mine"
+
+
+def test_405_lists_what_is_allowed(house: House) -> None:
+    assert house.client.put("/v1/jobs").headers["allow"] == "GET, HEAD, POST"
+
+
+@pytest.mark.parametrize("body", [b"{", b"", b"[" * 100_000, b"\xff", b'{"a": NaN'])
+def test_what_is_not_json_is_a_client_error(house: House, body: bytes) -> None:
+    answer = house.client.post("/v1/jobs", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code in {400, 422}
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("body", [[], "x", 1, None, {"a": 10**400}])
+def test_json_that_is_no_spec_is_a_client_error(house: House, body: Any) -> None:
+    for path in ("/v1/jobs", "/v1/jobs/validate", "/v1/models", "/v1/datasets"):
+        answer = house.client.post(path, content=json.dumps(body), headers={"content-type": "application/json"})
+        assert answer.status_code in {200, 400, 422}, answer.text
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_body_that_is_too_large_is_413(house: House, announced: bool) -> None:
+    body = b" " * (house.settings.max_body_bytes + 1)
+    content = body if announced else iter([body])
+    answer = house.client.post("/v1/jobs", content=content, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["code"]) == (413, "payload_too_large")
+
+
+def test_another_tenants_job_is_one_that_is_not_there(house: House) -> None:
+    from sqlalchemy import update
+
+    from app.db.session import Database
+    from app.db.tables import Job
+    from app.store import Store
+
+    job = house.submit()["id"]
+
+    async def give_away(database: Database, _: Store) -> None:
+        async with database.transaction() as session:
+            await session.execute(update(Job).values(tenant_id="tnt_other"))
+
+    house.work(give_away)
+    assert house.client.get(f"/v1/jobs/{job}").status_code == 404
+    assert house.client.post(f"/v1/jobs/{job}/cancel").status_code == 404
+    assert house.client.get("/v1/jobs").json()["data"] == []
+
+
+def test_an_odd_request_id_is_not_taken(house: House) -> None:
+    answer = house.client.get("/healthz", headers={"X-Request-ID": "a b\x7f"})
+    assert answer.headers["x-request-id"].startswith("req_")
+
+
+def test_ready_says_what_it_stands_on(house: House) -> None:
+    answer = house.client.get("/readyz")
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["parts"].keys() == {"database", "migrations", "broker", "store"}
