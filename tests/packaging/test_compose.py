@@ -114,6 +114,11 @@ def test_commands_exist(name: str) -> None:
     if module == "uvicorn":
         target, _, factory = rest[1].partition(":")
         assert callable(getattr(importlib.import_module(target), factory))
+    elif rest:
+        asked = subprocess.run(
+            [sys.executable, flag, module, *rest, "--help"], check=False, capture_output=True, text=True
+        )
+        assert asked.returncode == 0, asked.stderr
 
 
 @EACH
