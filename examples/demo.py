@@ -76,7 +76,7 @@ def distil(client: Stillhouse, folder: Path, seed: int) -> JobHandle:
             {"kind": "hard_target", "weight": 0.1},
         ],
         training={
-            "epochs": 40,
+            "epochs": 30,
             "batch_size": 32,
             "optimizer": {"kind": "adamw", "learning_rate": {"kind": "cosine", "start": 0.01}},
         },

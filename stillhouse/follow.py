@@ -101,14 +101,18 @@ def figures(standing: Standing, *, percent: bool = True) -> list[str]:
     if standing.state in {"running", "finalizing"}:
         if percent and standing.progress:
             shown.append(f"{standing.progress:.0%}")
-        if standing.steps:
-            shown.append(f"step {standing.step}/{standing.steps}")
-        if standing.loss is not None:
-            shown.append(f"loss {standing.loss:.4g}")
-        if standing.accuracy is not None:
-            shown.append(f"accuracy {standing.accuracy:.1%}")
+        shown += _of_training(standing) if standing.training else []
         if standing.eta_seconds is not None and standing.progress < 1:
             shown.append(f"about {span(standing.eta_seconds)} left")
+    return shown
+
+
+def _of_training(standing: Standing) -> list[str]:
+    shown = [f"step {standing.step}/{standing.steps}"] if standing.steps else []
+    if standing.loss is not None:
+        shown.append(f"loss {standing.loss:.4g}")
+    if standing.accuracy is not None:
+        shown.append(f"accuracy {standing.accuracy:.1%}")
     return shown
 
 

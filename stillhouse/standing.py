@@ -34,7 +34,11 @@ class Standing:
         """Return what the job is doing, in a few words."""
         if self.state not in {"running", "finalizing"}:
             return self.state
-        return " ".join(word for word in (self.phase.replace("_", " "), self.run) if word) or self.state
+        return f"training {self.run}" if self.training else self.phase.replace("_", " ") or self.state
+
+    @property
+    def training(self) -> bool:
+        return self.phase == "training"
 
     def _job_queued(self, event: JobEvent, data: dict[str, Any]) -> None:
         self.state = "queued"

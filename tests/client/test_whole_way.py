@@ -1,0 +1,168 @@
+"""The examples and the command line against the real service, all of its processes running."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from typer.testing import CliRunner
+
+import stillhouse
+from stillhouse import Stillhouse
+from stillhouse.cli import app
+from stillhouse.embedded import EmbeddedStack
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+TEACHER = {"kind": "mlp", "inputs": 4, "hidden": [8], "classes": 3}
+STUDENT = {"architecture": {"kind": "mlp", "inputs": 4, "hidden": [2], "classes": 3}}
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory):
+    with EmbeddedStack(tmp_path_factory.mktemp("stack") / "data") as running:
+        yield running
+
+
+@pytest.fixture
+def client(stack):
+    with Stillhouse(stack.url) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def small(stack):
+    """Register a small teacher and transfer set; return both."""
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3))
+    with Stillhouse(stack.url) as client:
+        teacher = client.models.create(network, architecture=TEACHER, name="small")
+        inputs = torch.randn(60, 4)
+        labels = network(inputs).argmax(dim=1)
+        return teacher, client.datasets.create({"inputs": inputs, "labels": labels}, splits={"validation": 0.2})
+
+
+def example(stack, name, folder, *arguments):
+    environment = {**os.environ, "STILLHOUSE_URL": stack.url}
+    command = [sys.executable, str(EXAMPLES / name), *arguments]
+    result = subprocess.run(command, check=False, capture_output=True, text=True, env=environment, cwd=folder)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def digits_folder(tmp_path_factory):
+    """Make what the quick start needs, as the demo does."""
+    folder = tmp_path_factory.mktemp("digits")
+    program = f"import sys; sys.path.insert(0, {str(EXAMPLES)!r}); import demo, pathlib; "
+    program += f"demo.make_files(pathlib.Path({str(folder)!r}), 0)"
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+    (folder / "spec.yaml").write_text((EXAMPLES / "spec.yaml").read_text())
+    return folder
+
+
+def test_the_quick_start(stack, digits_folder):
+    line = example(stack, "quickstart.py", digits_folder).splitlines()[-1]
+    teacher, student = [float(word.rstrip("%,")) for word in line.split() if "%" in word]
+    assert teacher > 94
+    assert student > 80
+    assert set(load_file(digits_folder / "student.safetensors")) >= {"net.0.weight", "net.2.bias"}
+
+
+def test_the_founding_example(stack, tmp_path):
+    assert "The student's classes: [" in example(stack, "founding.py", tmp_path)
+
+
+def test_a_spec_with_files_goes_the_whole_way_from_a_shell(stack, digits_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("STILLHOUSE_URL", stack.url)
+
+    def run(*arguments):
+        result = CliRunner().invoke(app, [str(word) for word in arguments])
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    job = run("submit", digits_folder / "spec.yaml", "--follow").strip()
+    assert json.loads(run("show", job, "--json"))["state"] == "succeeded"
+    assert job in run("jobs", "--state", "succeeded", "--label", "project:digits")
+    path, _, sha256 = run("download", job, tmp_path).split()
+    assert hashlib.sha256(Path(path).read_bytes()).hexdigest() == sha256
+    assert run("download", job, tmp_path / "r.json", "--artifact", "report").startswith(str(tmp_path / "r.json"))
+    assert "distilled student" in run("report", job)
+    assert json.loads(run("report", job, "--json"))["student"]["parameters"] == 1210
+    assert run("logs", job)
+
+
+def test_validation_points_at_everything(client, small):
+    teacher, data = small
+    spec = {"teacher": teacher.id, "transfer_set": data.id, "student": STUDENT, "training": {"epochs": 0}, "sed": 1}
+    verdict = client.jobs.validate(spec)
+    assert not verdict.valid
+    found = {problem.pointer: problem.detail for problem in verdict.errors}
+    assert "/training/epochs" in found
+    assert "did you mean 'seed'?" in found["/sed"]
+
+
+def test_a_refused_spec_raises_with_its_pointers(client, small):
+    teacher, data = small
+    with pytest.raises(stillhouse.InvalidRequest, match="did you mean 'soft_target'") as caught:
+        client.jobs.create(
+            teacher=teacher, transfer_set=data, student=STUDENT, objective=[{"kind": "soft_targt", "temperature": 2}]
+        )
+    assert caught.value.request_id.startswith("req_")
+
+
+def test_a_wrong_teacher_is_rejected_with_its_shapes(client, tmp_path):
+    save_file({"a": torch.zeros(5, 4), "b": torch.zeros(5)}, tmp_path / "t.safetensors")
+    with pytest.raises(stillhouse.ModelRejected) as caught:
+        client.models.create(tmp_path / "t.safetensors", architecture=TEACHER)
+    assert caught.value.problems
+
+
+def test_a_cancelled_job_says_so(client, small):
+    teacher, data = small
+    training = {"epochs": 100_000, "batch_size": 8}
+    job = client.jobs.create(teacher=teacher, transfer_set=data, student=STUDENT, training=training)
+    assert job.cancel().id == job.id
+    with pytest.raises(stillhouse.JobFailed, match="was cancelled"):
+        job.wait(timeout=60)
+    assert [event.type for event in job.events()][-1] == "job.terminal"
+    with pytest.raises(stillhouse.NoSuchArtifact):
+        _ = job.student
+
+
+def test_one_key_makes_one_job(client, small):
+    teacher, data = small
+    spec = {"teacher": teacher.id, "transfer_set": data.id, "student": STUDENT, "training": {"epochs": 1}}
+    first, second = [client.jobs.submit(spec, idempotency_key="the same") for _ in range(2)]
+    assert first.id == second.id
+    with pytest.raises(stillhouse.IdempotencyKeyReused):
+        client.jobs.submit({**spec, "seed": 7}, idempotency_key="the same")
+    job = first.wait(timeout=60)
+    assert {artifact.kind for artifact in job.artifacts} >= {"student", "report", "manifest", "lock"}
+    assert {series.name for series in job.metrics().series} >= {"student/loss"}
+    assert job.change(name="renamed").name == "renamed"
+
+
+def test_lists_go_on_to_their_end(client, small):
+    teacher, _ = small
+    assert teacher.id in [model.id for model in client.models.list(limit=1)]
+    assert all(job.resource.spec.teacher == teacher.id for job in client.jobs.list(teacher=teacher, limit=1))
+    assert client.models.rename(teacher, "other").name == "other"
+
+
+def test_what_is_deleted_is_gone(client, tmp_path):
+    (tmp_path / "f.bin").write_bytes(b"bytes")
+    file = client.files.upload(tmp_path / "f.bin")
+    assert client.files.get(file.id).sha256 == hashlib.sha256(b"bytes").hexdigest()
+    client.files.delete(file.id)
+    with pytest.raises(stillhouse.NotFound):
+        client.files.get(file.id)
+
+
+def test_the_catalogue_and_the_readiness_are_typed(client):
+    assert {entry.kind for entry in client.catalog().objectives} >= {"soft_target", "hard_target"}
+    assert client.ready().ready
