@@ -10,6 +10,7 @@ Celery is a doorbell here, the row is the truth (docs of `app.queue`), and its s
 """
 
 import ctypes
+import logging
 import signal
 from typing import Any
 
@@ -68,4 +69,6 @@ def _end_with_the_worker(**_: Any) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
+for chatty in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):  # a line for each ring would bury the rest
+    logging.getLogger(chatty).setLevel(logging.WARNING)
 celery = create_consumer(Settings())

@@ -25,7 +25,7 @@ from app.store import Store
 from worker import folders
 
 _HINTS = 32
-"""Messages that may lie in a queue before the janitor adds none: each takes any work, so more help nobody."""
+"""Messages that the janitor keeps in a queue at most: each takes any work, so more help nobody."""
 _ORPHANS_EVERY = 600.0
 """Seconds between two looks through the whole store."""
 
@@ -64,13 +64,13 @@ class Janitor:
         return part
 
     def _ring(
-        self, kind: Literal["distill", "inspect"], ring: Callable[[AsyncSession, float, int], Awaitable[int]]
+        self, kind: Literal["distill", "inspect"], ring: Callable[[AsyncSession, float, int, int], Awaitable[int]]
     ) -> Part:
+        seconds = self._settings.ring_again_seconds
+
         async def part() -> int:
-            room = _HINTS - await self._bell.waiting(kind)
-            if room <= 0:
-                return 0
-            return await self._once(lambda session: ring(session, self._settings.ring_again_seconds, room))()
+            pending = await self._bell.waiting(kind)
+            return await self._once(lambda session: ring(session, seconds, _HINTS, pending))()
 
         return part
 

@@ -31,6 +31,9 @@ from worker.relay import EVENTS, Relay
 from worker.tail import finished
 from worker.waiting import happens
 
+ENGINE = "worker.engine"
+"""The module that runs a job's directory."""
+
 log = logging.getLogger(__name__)
 
 
@@ -143,7 +146,7 @@ class Supervisor:
 
     async def _train(self, relay: Relay) -> int:
         """Run the engine; return its exit code, negative for a signal."""
-        command = child.Command("worker.engine", self._folder, self._slot.threads, self._slot.cuda)
+        command = child.Command(ENGINE, self._folder, self._slot.threads, self._slot.cuda)
         ended = asyncio.Event()
         async with child.running(command) as process, asyncio.TaskGroup() as tasks:
             tasks.create_task(relay.follow(self._settings.relay_seconds, ended))

@@ -91,8 +91,8 @@ async def give_back(session: AsyncSession, claimed: Inspecting) -> None:
     await InspectionRepository(session).give_back(claimed.subject, claimed.attempt)
 
 
-async def ring_again(session: AsyncSession, seconds: float, limit: int) -> int:
-    """Ring for the first `limit` inspections that have waited longer than `seconds`."""
-    waiting = (await InspectionRepository(session).due_for(seconds))[:limit]
+async def ring_again(session: AsyncSession, seconds: float, limit: int, pending: int) -> int:
+    """Ring for the first `limit` inspections that have waited longer than `seconds`, less the rings still `pending`."""
+    waiting = (await InspectionRepository(session).due_for(seconds))[pending:limit]
     doorbells(session).extend(Doorbell("inspect", subject_id) for subject_id in waiting)
     return len(waiting)

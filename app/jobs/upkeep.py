@@ -39,9 +39,12 @@ async def _take_from_worker(session: AsyncSession, job: Job) -> None:
     doorbells(session).append(Doorbell("distill", job.id))
 
 
-async def ring_again(session: AsyncSession, seconds: float, limit: int) -> int:
-    """Ring for the first `limit` jobs that wait longer than `seconds`: their doorbells may have been lost."""
-    waiting = await JobRepository(session).claimable_since(seconds, limit)
+async def ring_again(session: AsyncSession, seconds: float, limit: int, pending: int) -> int:
+    """Ring for the first `limit` jobs that wait longer than `seconds`: their doorbells may have been lost.
+
+    Whoever hears a ring takes any job: those `pending` in the broker still serve for as many.
+    """
+    waiting = (await JobRepository(session).claimable_since(seconds, limit))[pending:]
     doorbells(session).extend(Doorbell("distill", job.id) for job in waiting)
     return len(waiting)
 

@@ -1,0 +1,150 @@
+"""Claims, leases and fences, on both databases."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.contract.events import Notice
+from app.contract.states import FailureCode, JobState, StopReason
+from app.jobs import leases, upkeep
+from app.jobs.leases import Lease, LeaseLost
+from tests.worker.conftest import House
+
+pytestmark = pytest.mark.anyio
+
+
+async def claim(house: House, worker: str = "first", seconds: float = 60) -> Lease:
+    lease = await attempt_claim(house, worker, seconds)
+    assert lease
+    return lease
+
+
+async def attempt_claim(house: House, worker: str, seconds: float = 60) -> Lease | None:
+    async with house.database.transaction() as session:
+        return await leases.claim(session, worker, seconds)
+
+
+async def reap(house: House) -> int:
+    async with house.database.transaction() as session:
+        return await upkeep.reap_lost(session)
+
+
+async def test_many_claims_at_once_have_one_winner_each(house: House) -> None:
+    ids = await house.submit(4)
+    claimed = await asyncio.gather(*(attempt_claim(house, f"worker-{number}") for number in range(12)))
+    won = [lease.job_id for lease in claimed if lease]
+    assert len(won) == len(set(won))
+    while left := await attempt_claim(house, "straggler"):  # one that lost every race leaves the rest to the others
+        won.append(left.job_id)
+    assert sorted(won) == sorted(ids)
+
+
+async def test_jobs_of_higher_priority_are_taken_first(house: House) -> None:
+    teacher, data = await house.model(), await house.dataset()
+    await house.pass_inspections()
+    ordinary, urgent = await house.submit_on(teacher, data), await house.submit_on(teacher, data, priority=5)
+    assert [(await claim(house)).job_id, (await claim(house)).job_id] == [urgent, ordinary]
+
+
+async def test_a_job_waits_for_its_inspections(house: House) -> None:
+    await house.submit_on(await house.model(), await house.dataset())
+    assert await attempt_claim(house, "early") is None
+    await house.pass_inspections()
+    assert await attempt_claim(house, "late")
+
+
+Write = Callable[[AsyncSession, Lease], Awaitable[object]]
+WRITES: dict[str, Write] = {
+    "heartbeat": lambda session, lease: leases.renew(session, lease, 60),
+    "events": lambda session, lease: leases.record(session, lease, [Notice(text="late")], "late"),
+    "state": lambda session, lease: leases.advance(session, lease, JobState.RUNNING),
+    "finish": lambda session, lease: leases.finish(
+        session, lease, StopReason.COMPLETED, [leases.artifact(lease, "student", "s", 1, "0" * 64, "x/y")]
+    ),
+    "failure": lambda session, lease: leases.fail(session, lease, FailureCode.INTERNAL_ERROR, "late"),
+    "return": leases.give_back,
+    "crash": lambda session, lease: leases.crash(session, lease, "late"),
+}
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+async def test_a_stale_worker_writes_nothing(house: House, write: Write) -> None:
+    [job_id] = await house.submit()
+    stale = await claim(house, seconds=-1)
+    assert await reap(house) == 1
+    current = await claim(house, "second")
+    before = await house.job(job_id), len(await house.events(job_id))
+    with pytest.raises(LeaseLost):
+        async with house.database.transaction() as session:
+            await write(session, stale)
+    job = await house.job(job_id)
+    assert (job.attempt, job.worker, job.state, job.version) == (
+        current.attempt, "second", before[0].state, before[0].version,
+    )  # fmt: skip
+    assert len(await house.events(job_id)) == before[1]
+    assert not await house.artifacts(job_id)
+    assert await house.log(job_id) == ""
+
+
+async def test_a_heartbeat_keeps_the_lease(house: House) -> None:
+    await house.submit()
+    lease = await claim(house, seconds=-1)
+    async with house.database.transaction() as session:
+        await leases.renew(session, lease, 60)
+    assert await reap(house) == 0
+
+
+async def test_a_job_that_loses_its_workers_fails_in_the_end(house: House) -> None:
+    [job_id] = await house.submit(max_attempts=2)
+    await claim(house, "first", seconds=-1)
+    await reap(house)
+    assert (await house.job(job_id)).state == JobState.QUEUED
+    await claim(house, "second", seconds=-1)
+    await reap(house)
+    job = await house.job(job_id)
+    assert (job.state, job.failure_code, job.losses) == (JobState.FAILED, FailureCode.WORKER_LOST, 2)
+    assert await reap(house) == 0
+
+
+async def test_returns_are_not_charged(house: House) -> None:
+    [job_id] = await house.submit(max_attempts=1)
+    for _ in range(3):
+        lease = await claim(house)
+        async with house.database.transaction() as session:
+            assert await leases.give_back(session, lease) is JobState.QUEUED
+    job = await house.job(job_id)
+    assert (job.state, job.attempt, job.losses) == (JobState.QUEUED, 3, 0)
+
+
+async def test_a_queued_job_is_cancelled_at_once(house: House) -> None:
+    [job_id] = await house.submit()
+    await house.cancel(job_id)
+    assert (await house.job(job_id)).state == JobState.CANCELLED
+    assert await attempt_claim(house, "late") is None
+
+
+async def test_a_cancelled_job_whose_worker_is_lost_is_cancelled(house: House) -> None:
+    [job_id] = await house.submit()
+    await claim(house, seconds=-1)
+    await house.cancel(job_id)
+    await reap(house)
+    assert (await house.job(job_id)).state == JobState.CANCELLED
+
+
+async def test_the_history_has_no_gap(house: House) -> None:
+    [job_id] = await house.submit()
+    lease = await claim(house)
+
+    async def report(number: int) -> None:
+        async with house.database.transaction() as session:
+            await leases.record(session, lease, [Notice(text=f"{number}.{part}") for part in range(3)])
+
+    await asyncio.gather(*(report(number) for number in range(6)), house.cancel(job_id))
+    async with house.database.transaction() as session:
+        await leases.give_back(session, lease)
+    events = await house.events(job_id)
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+    assert len([event for event in events if event.type == "notice"]) == 18
+    assert events[-1].type == "job.terminal"

@@ -1,0 +1,106 @@
+"""Uploads are inspected by the real engine in its sandbox; whatever they do, the worker goes on."""
+
+import asyncio
+
+import pytest
+
+from app.contract.states import InspectionState
+from app.db.tables import Dataset, Model
+from app.inspections import service
+from app.settings import Settings
+from tests.worker.conftest import House, samples
+from worker import inspector
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    return sqlite_url
+
+
+async def inspect(house: House, stop: asyncio.Event | None = None, **limits: float) -> int:
+    settings: Settings = house.settings.model_copy(update=limits)
+    return await inspector.inspect(house.database, house.store, settings, stop or asyncio.Event())
+
+
+async def verdict(house: House, table: type[Model] | type[Dataset], row_id: str) -> tuple[str, str]:
+    row = await house.registered(table, row_id)
+    problems = (row.inspection or {}).get("problems", [])
+    return row.state, " ".join(problem["detail"] for problem in problems)
+
+
+async def test_good_uploads_are_ready(house: House) -> None:
+    teacher, data = await house.model(), await house.dataset()
+    job_id = await house.submit_on(teacher, data)
+    assert await inspect(house) == 2
+    assert await verdict(house, Model, teacher) == (InspectionState.READY, "")
+    assert await verdict(house, Dataset, data) == (InspectionState.READY, "")
+    assert (await house.registered(Model, teacher)).weights_sha256
+    assert (await house.job(job_id)).blocked_by is None
+    assert not list((house.settings.data / "inspections").iterdir())
+
+
+async def test_nonsense_is_rejected_with_a_reason(house: House) -> None:
+    teacher = await house.model(b"\x80\x04nonsense")
+    await inspect(house)
+    state, why = await verdict(house, Model, teacher)
+    assert state == InspectionState.REJECTED
+    assert why
+
+
+async def test_one_that_takes_too_long_is_rejected_and_the_next_is_not(house: House) -> None:
+    slow = await house.dataset()
+    assert await inspect(house, inspection_seconds=0.2) == 1
+    assert await verdict(house, Dataset, slow) == (
+        InspectionState.REJECTED,
+        "the inspection of this file did not end well: it took longer than 0.2 seconds",
+    )
+    good = await house.dataset(samples())
+    assert await inspect(house) == 1
+    assert (await verdict(house, Dataset, good))[0] == InspectionState.READY
+
+
+async def test_one_that_takes_too_much_memory_is_rejected(house: House) -> None:
+    greedy = await house.model()
+    await inspect(house, inspection_memory_bytes=150 * 2**20)
+    state, why = await verdict(house, Model, greedy)
+    assert state == InspectionState.REJECTED
+    assert "did not end well" in why
+
+
+async def test_a_lost_worker_costs_an_attempt_and_the_last_one_the_upload(house: House) -> None:
+    teacher = await house.model()
+    for _ in range(service.ATTEMPTS):
+        async with house.database.transaction() as session:
+            assert await service.claim(session, -1)
+    await inspect(house)
+    assert await verdict(house, Model, teacher) == (
+        InspectionState.REJECTED,
+        "the inspection of this file did not end well: the worker was lost in each of 3 attempts",
+    )
+
+
+async def test_a_stopping_worker_leaves_the_inspection_to_another(house: House) -> None:
+    teacher = await house.model()
+    stop = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.3, stop.set)
+    await inspect(house, stop)
+    row = await house.registered(Model, teacher)
+    assert (row.state, row.attempt) == (InspectionState.UPLOADED, 0)
+
+
+async def test_a_stale_finding_is_refused(house: House) -> None:
+    teacher = await house.model()
+    async with house.database.transaction() as session:
+        stale = await service.claim(session, -1)
+    async with house.database.transaction() as session:
+        current = await service.claim(session, 60)
+    assert stale
+    assert current
+    async with house.database.transaction() as session:
+        assert not await service.renew(session, stale, 60)
+        assert not await service.abandon(session, stale, "late")
+        await service.give_back(session, stale)
+    row = await house.registered(Model, teacher)
+    assert (row.state, row.attempt) == (InspectionState.INSPECTING, current.attempt)

@@ -1,0 +1,102 @@
+"""Real workers: `python -m worker` in processes of their own."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from app.settings import Settings
+from tests.servers import process, wait_until
+
+
+def environment(settings: Settings, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return what a worker of this service finds in its environment."""
+    passed_on = {name: value for name, value in os.environ.items() if not name.startswith("STILLHOUSE_")}
+    ours = {
+        f"STILLHOUSE_{name.upper()}": str(value)
+        for name, value in settings.model_dump(exclude={"s3_secret_access_key"}).items()
+        if name in settings.model_fields_set
+    }
+    secret = settings.s3_secret_access_key.get_secret_value()
+    return {**passed_on, **ours, "STILLHOUSE_S3_SECRET_ACCESS_KEY": secret, **(extra or {})}
+
+
+class Worker:
+    """A running worker, and the tree of its processes."""
+
+    def __init__(self, main: subprocess.Popen[bytes], log: Path) -> None:
+        self.main, self._log = main, log
+
+    def said(self) -> str:
+        return self._log.read_text() if self._log.exists() else ""
+
+    def ready(self) -> bool:
+        assert self.main.poll() is None, self.said()
+        return " ready." in self.said()
+
+    def processes(self) -> list[int]:
+        """Return the ids of main process, slots and engines."""
+        found = [self.main.pid]
+        for pid in found:
+            found += children(pid)
+        return found
+
+    def slots(self) -> list[int]:
+        return children(self.main.pid)
+
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+        self.main.send_signal(number)
+
+    def ended(self, seconds: float = 30) -> int:
+        return self.main.wait(seconds)
+
+
+def children(pid: int) -> list[int]:
+    """Return the ids of a process's children; none if it has ended."""
+    found: list[int] = []
+    for file in Path("/proc").glob(f"{pid}/task/*/children"):
+        try:
+            found += map(int, file.read_text().split())
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
+
+
+def alive(pid: int) -> bool:
+    """Return whether a process exists and is not a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in {"Z", "X"}
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@contextmanager
+def worker(settings: Settings, role: str = "distill", *, ready: bool = True, **extra: str) -> Iterator[Worker]:
+    """Run a worker; by default, come back when it takes work."""
+    settings.data.mkdir(parents=True, exist_ok=True)
+    log = settings.data / f"{role}-{len(list(settings.data.glob('*.log')))}.log"
+    command = [sys.executable, "-P", "-m", "worker", role]
+    with process(command, log, environment(settings, extra), grace=settings.stop_grace_seconds) as main:
+        running = Worker(main, log)
+        if ready:
+            wait_until(running.ready, what=f"a {role} worker's start")
+        yield running
+
+
+@contextmanager
+def workers(settings: Settings, *roles: str) -> Iterator[list[Worker]]:
+    """Run several at once; they start side by side."""
+    if not roles:
+        yield []
+        return
+    with worker(settings, roles[0], ready=False) as first, workers(settings, *roles[1:]) as others:
+        wait_until(first.ready, what=f"a {roles[0]} worker's start")
+        yield [first, *others]
+
+
+def loaded(pid: int, library: str) -> bool:
+    """Return whether a process has mapped a library of this name."""
+    return library in Path(f"/proc/{pid}/maps").read_text()
