@@ -20,7 +20,7 @@ router = APIRouter(prefix="/datasets", tags=["datasets"])
 _EXAMPLE = {
     "iris": {
         "summary": "Arrays in one file",
-        "value": {"file": samples.DATA_FILE, "splits": {"validation": 0.2, "test": 0.2}, "name": "my irises"},
+        "value": {"file": samples.DATA_FILE, "name": "my irises"},
     }
 }
 _RENAME = {"rename": {"summary": "Another name", "value": {"name": "irises"}}}

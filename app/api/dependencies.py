@@ -53,7 +53,9 @@ Reading = Annotated[AsyncSession, Depends(_reading, scope="function")]
 
 
 def _expected_version(
-    if_match: Annotated[str | None, Header(description="Change only this version: the ETag that GET gave.")] = None,
+    if_match: Annotated[
+        str | None, Header(alias="If-Match", description="Change only this version: the ETag that GET gave.")
+    ] = None,
 ) -> int | None:
     if if_match is None or if_match.strip() == "*":
         return None
@@ -74,5 +76,10 @@ Limit = Annotated[int, Query(ge=1, le=200, description="Entries of one page")]
 Cursor = Annotated[str | None, Depends(_after)]
 IdempotencyKey = Annotated[
     str | None,
-    Header(min_length=1, max_length=255, description="Send the same key again to be sure that it happens once."),
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        description="Send the same key again to be sure that it happens once.",
+    ),
 ]

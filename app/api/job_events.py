@@ -37,7 +37,7 @@ async def list_job_events(
     after: Annotated[int, Query(ge=0, lt=2**31, description="Only events with a higher `seq`")] = 0,
     limit: Limit = 100,
     last_event_id: Annotated[
-        int | None, Header(ge=0, lt=2**31, description="Resumes a stream after this `seq`")
+        int | None, Header(alias="Last-Event-ID", ge=0, lt=2**31, description="Resumes a stream after this `seq`")
     ] = None,
 ) -> Response | Page[JobEvent]:
     """The history as a JSON page; with `Accept: text/event-stream` as a stream that ends after `job.terminal`.

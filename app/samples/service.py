@@ -12,9 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contract.architectures import Mlp
 from app.contract.objectives import HardTarget, SoftTarget
+from app.contract.schedules import Cosine
 from app.contract.spec import JobSpec, Student
 from app.contract.states import InspectionState, JobState
-from app.contract.training import Training
+from app.contract.training import AdamW, Training
 from app.contract.transfer import Splits, Tensors
 from app.db.base import DEFAULT_TENANT
 from app.db.session import Database, doorbells
@@ -46,7 +47,7 @@ def spec(name: str = "Irises, from 32 hidden units to 4") -> JobSpec:
         student=Student(architecture=_STUDENT),
         transfer_set=DATASET,
         objective=(SoftTarget(weight=0.9, temperature=2.0), HardTarget(weight=0.1)),
-        training=Training(epochs=20, batch_size=16),
+        training=Training(epochs=60, batch_size=16, optimizer=AdamW(learning_rate=Cosine(start=0.03))),
         labels={"sample": "iris"},
     )
 
@@ -85,7 +86,7 @@ async def _add_registered(session: AsyncSession) -> None:
         await _add_missing(
             session, Model(id=model_id, name=name, file_id=TEACHER_FILE, architecture=architecture, **uploaded)
         )
-    described = {"format": Tensors().model_dump(), "splits": Splits(validation=0.2, test=0.2).model_dump()}
+    described = {"format": Tensors().model_dump(), "splits": Splits().model_dump()}
     for dataset_id, name in ((DATASET, "irises"), (SPARE_DATASET, "irises (spare)")):
         await _add_missing(session, Dataset(id=dataset_id, name=name, file_id=DATA_FILE, **described, **uploaded))
     await session.flush()
