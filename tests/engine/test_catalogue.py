@@ -1,0 +1,65 @@
+"""Each class of the contract has its file in the engine, and each file its class."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import worker.engine
+from app.contract.architectures import FAMILIES, Family, Lstm, Mlp
+from app.contract.objectives import TERMS
+from app.contract.training import OPTIMIZERS
+from app.contract.transfer import FORMATS
+from worker.engine import build
+
+ENGINE = Path(worker.engine.__file__).parent
+NETWORKS: list[tuple[Lstm | Mlp, tuple[int, ...]]] = [
+    (Lstm(inputs=3, hidden=5, layers=2, classes=4, dropout=0.1), (7, 3)),
+    (Lstm(inputs=1, hidden=1, classes=2, dropout=0.5), (1, 1)),
+    (Mlp(inputs=12, hidden=(5, 6), classes=3, dropout=0.2), (3, 4)),
+    (Mlp(inputs=2, classes=2), (2,)),
+]
+
+
+@pytest.mark.parametrize(
+    ("folder", "classes"), [("objectives", TERMS), ("architectures", FAMILIES), ("transfer_sets", FORMATS)]
+)
+def test_classes_and_files_are_the_same_list(folder: str, classes: tuple[type, ...]) -> None:
+    files = {path.stem for path in (ENGINE / folder).glob("*.py")} - {"__init__"}
+    assert files == {cls.model_fields["kind"].default for cls in classes}  # type: ignore[attr-defined]
+
+
+def test_every_family_is_tried_below() -> None:
+    assert {type(architecture) for architecture, _ in NETWORKS} == set(FAMILIES)
+
+
+@pytest.mark.parametrize(("architecture", "shape"), NETWORKS)
+def test_networks_are_what_the_contract_says(architecture: Family, shape: tuple[int, ...]) -> None:
+    network = build.network(architecture)
+    found = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    assert list(found.items()) == list(architecture.parameters().items())
+    assert architecture.refuses_sample(shape) is None
+    assert network(torch.randn(2, *shape)).shape == (2, architecture.classes)
+
+
+@pytest.mark.parametrize("activation", Mlp.model_fields["activation"].annotation.__args__)  # type: ignore[union-attr]
+def test_every_activation_is_there(activation: str) -> None:
+    network = build.network(Mlp(inputs=2, hidden=(3,), classes=2, activation=activation))  # type: ignore[arg-type]
+    inputs = torch.randn(4, 2)
+    hidden = getattr(torch.nn.functional, activation)(network.layers[0](inputs))  # type: ignore[index, union-attr, operator]
+    torch.testing.assert_close(network(inputs), network.layers[1](hidden))  # type: ignore[index, union-attr, operator]
+
+
+def test_an_lstm_looks_at_the_last_step() -> None:
+    network = build.network(Lstm(inputs=2, hidden=3, classes=2))
+    inputs = torch.randn(1, 4, 2)
+    _, (hidden, _) = network.lstm(inputs)  # type: ignore[operator]
+    torch.testing.assert_close(network(inputs), network.head(hidden[-1]))  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("settings", OPTIMIZERS, ids=lambda cls: cls.__name__)
+def test_every_optimiser_takes_all_of_its_settings(settings: type) -> None:
+    made = settings(weight_decay=0.25)
+    optimizer = build.optimizer(made, [torch.nn.Parameter(torch.ones(2))], torch.device("cpu"))
+    assert optimizer.param_groups[0]["weight_decay"] == 0.25
+    assert optimizer.param_groups[0]["fused"]
