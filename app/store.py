@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import hashlib
 import os
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,7 +21,7 @@ import obstore
 from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, S3Store
 
-from app.contract.errors import DigestMismatch, PayloadTooLarge, ServiceUnavailable, StorageFull
+from app.contract.errors import PayloadTooLarge, ServiceUnavailable, StorageFull
 from app.db.base import new_id
 from app.settings import Settings
 
@@ -57,17 +57,18 @@ class Store:
         self._signs = self._local is None and settings.s3_signed_downloads
         self._store: LocalStore | S3Store = _open_local(self._local) if self._local else _open_s3(settings)
 
-    async def put(self, chunks: AsyncIterator[bytes], limit: int, sha256: str | None = None) -> Blob:
-        """Store a stream; visible only once it is whole, hashed and on disk.
+    async def put(self, chunks: AsyncIterator[bytes], limit: int, check: Callable[[Blob], None] | None = None) -> Blob:
+        """Store a stream; visible only once it is whole, hashed and on disk, and `check` has let it pass.
 
-        Raises PayloadTooLarge past `limit` bytes, DigestMismatch where `sha256` is another, StorageFull.
+        Raises PayloadTooLarge past `limit` bytes, StorageFull, ServiceUnavailable, and what `check` raises.
         """
         incoming = new_id("incoming/in")
         try:
             blob = await self._receive(incoming, chunks, limit)
-            _compare(blob, sha256)
+            if check:
+                check(blob)
             await self._settle(incoming, blob.sha256)
-        except BaseError as error:
+        except (BaseError, OSError) as error:
             raise _outage(error) from error
         finally:
             await self._discard(incoming)  # finds nothing once it has settled
@@ -110,7 +111,7 @@ class Store:
                 yield bytes(chunk)
         except (NotFoundError, FileNotFoundError) as error:
             raise BlobMissing(sha256) from error
-        except BaseError as error:
+        except (BaseError, OSError) as error:
             raise _outage(error) from error
 
     async def fetch(self, sha256: str, path: Path) -> None:
@@ -168,13 +169,8 @@ class Store:
 
     async def _discard(self, path: str) -> None:
         with anyio.CancelScope(shield=True):
-            with contextlib.suppress(BaseError, FileNotFoundError):  # the janitor finds what stays behind
+            with contextlib.suppress(BaseError, OSError):  # the janitor finds what stays behind
                 await in_thread(obstore.delete, self._store, path)
-
-
-def _compare(blob: Blob, announced: str | None) -> None:
-    if announced and announced.lower() != blob.sha256:
-        raise DigestMismatch(f"announced sha256 {announced.lower()}, received {blob.sha256} ({blob.size} bytes)")
 
 
 def _path(sha256: str) -> str:
@@ -209,7 +205,7 @@ def _open_s3(settings: Settings) -> S3Store:
     )
 
 
-def _outage(error: BaseError) -> Exception:
+def _outage(error: BaseError | OSError) -> Exception:
     text = str(error)
     if "No space left" in text or "os error 28" in text:
         return StorageFull("the store's disk is full")

@@ -1,6 +1,5 @@
 """/v1/files: uploads in one request."""
 
-import re
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Request
@@ -10,7 +9,7 @@ from app.api.dependencies import DatabaseDep, Reading, SettingsDep, StoreDep, Te
 from app.api.multipart import FileForm
 from app.api.parameters import FileId, SpareFileId
 from app.api.responses import errors
-from app.contract.errors import DigestMismatch, InvalidRequest, PayloadTooLarge, Problem
+from app.contract.errors import PayloadTooLarge
 from app.contract.resources import File
 from app.files import service
 
@@ -54,20 +53,12 @@ async def create_file(
     if content_length is not None and content_length > settings.max_upload_bytes + slack:
         raise PayloadTooLarge(f"the file is larger than the {settings.max_upload_bytes} bytes allowed")
     form = FileForm(request)
-    blob = await store.put(form.chunks(), settings.max_upload_bytes)
-    _compare(form.fields.get("sha256"), blob.sha256)
+    announced = form.fields  # filled while the form comes in
+    blob = await store.put(
+        form.chunks(), settings.max_upload_bytes, lambda blob: service.check(blob, announced.get("sha256"))
+    )
     async with database.transaction() as session:
         return render.file(await service.register(session, tenant, form.filename, blob))
-
-
-def _compare(announced: str | None, received: str) -> None:
-    if not announced:
-        return
-    if not re.fullmatch(r"[0-9a-fA-F]{64}", announced.strip()):
-        raise InvalidRequest("sha256 takes 64 hex digits", [Problem(pointer="/sha256", detail="takes 64 hex digits")])
-    if announced.strip().lower() != received:
-        detail = f"announced {announced.strip().lower()}, received {received}"
-        raise DigestMismatch(detail, [Problem(pointer="/sha256", detail=detail)])
 
 
 @router.get("/{file_id}", summary="Show a file", responses=errors(404))

@@ -1,11 +1,12 @@
 """The rules of uploaded files."""
 
 import logging
+import re
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.contract.errors import Conflict, InvalidRequest, NotFound, Problem
+from app.contract.errors import Conflict, DigestMismatch, InvalidRequest, NotFound, Problem
 from app.db.base import new_id
 from app.db.session import Database
 from app.db.tables import File
@@ -15,10 +16,19 @@ from app.store import Blob, Store
 log = logging.getLogger(__name__)
 
 
-async def register(session: AsyncSession, tenant: str, name: str, blob: Blob) -> File:
-    """Give a stored blob a name and an owner. Raises InvalidRequest for an empty file."""
+def check(blob: Blob, announced: str | None) -> None:
+    """Refuse an empty file, and bytes that are not the announced ones. Raises InvalidRequest, DigestMismatch."""
+    if announced and not re.fullmatch(r"[0-9a-fA-F]{64}", announced.strip()):
+        raise InvalidRequest("sha256 takes 64 hex digits", [Problem(pointer="/sha256", detail="takes 64 hex digits")])
+    if announced and announced.strip().lower() != blob.sha256:
+        detail = f"announced {announced.strip().lower()}, received {blob.sha256}"
+        raise DigestMismatch(detail, [Problem(pointer="/sha256", detail=detail)])
     if blob.size == 0:
         raise InvalidRequest("the file is empty", [Problem(pointer="/file", detail="the file is empty")])
+
+
+async def register(session: AsyncSession, tenant: str, name: str, blob: Blob) -> File:
+    """Give a stored blob a name and an owner."""
     file = File(id=new_id("file"), tenant_id=tenant, name=name, size=blob.size, sha256=blob.sha256)
     return await FileRepository(session).add(file)
 
