@@ -64,7 +64,7 @@ class TrainingRun:
                 if early_stopping.exhausted(self.stopping, self.state):
                     reason = StopReason.EARLY_STOP
                     break
-                self._train_epoch()
+                self.train_epoch()
                 self._close_epoch()
         except Stopped:
             self._keep()
@@ -72,7 +72,8 @@ class TrainingRun:
         self._require_finite()
         return reason
 
-    def _train_epoch(self) -> None:
+    def train_epoch(self) -> None:
+        """Make the epoch's remaining steps."""
         cached = self._enter_phase()
         for index_B in self.plan.rest_of_epoch(self.state.epoch, self.state.step):
             self.trace.add(self._step(index_B, cached=cached))

@@ -1,0 +1,253 @@
+"""Uploaded weights: what fits, what does not, and what is never opened."""
+
+import collections
+import os
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from app.contract.architectures import Lstm, Mlp
+from tests.engine.uploads import model, raw_safetensors, said
+from worker.engine import build, tensor_file
+from worker.engine.failures import Refused
+
+MLP = Mlp(inputs=6, hidden=(5,), classes=3)
+
+
+def sequential() -> nn.Sequential:
+    return nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3))
+
+
+def test_safetensors_that_fit(tmp_path: Path) -> None:
+    path = tmp_path / "upload"
+    save_file(build.network(MLP).state_dict(), path)
+    finding = model(path, MLP)
+    assert not finding.problems
+    assert (finding.format, finding.parameters, finding.key_map, finding.key_map_found) == (
+        "safetensors",
+        53,
+        {},
+        False,
+    )
+    assert {tensor.name: tensor.shape for tensor in finding.tensors} == MLP.parameters()
+    assert not (tmp_path / "weights.safetensors").exists()
+
+
+@pytest.mark.parametrize("wrapper", [None, "state_dict", "model_state_dict", "model"])
+def test_a_pickled_state_dict_is_matched_and_converted(tmp_path: Path, wrapper: str | None) -> None:
+    network, path = sequential(), tmp_path / "upload"
+    weights = network.state_dict()
+    torch.save({wrapper: weights, "epoch": 3, "args": {"lr": 0.1}} if wrapper else weights, path)
+    finding = model(path, MLP)
+    assert not finding.problems
+    assert finding.format == "pickled state dict"
+    assert finding.key_map == {"0": "layers.0", "2": "layers.1"}
+    assert finding.key_map_found
+    converted = load_file(tmp_path / "weights.safetensors")
+    assert list(converted) == list(weights)
+    assert all(torch.equal(converted[name], weights[name]) for name in weights)
+
+
+def test_data_parallel_names_are_found(tmp_path: Path) -> None:
+    torch.save({f"module.{name}": value for name, value in sequential().state_dict().items()}, tmp_path / "upload")
+    finding = model(tmp_path / "upload", MLP)
+    assert finding.key_map == {"module.0": "layers.0", "module.2": "layers.1"}
+    assert finding.key_map_found
+
+
+def test_a_given_map_is_used_as_it_is(tmp_path: Path) -> None:
+    torch.save(sequential().state_dict(), tmp_path / "upload")
+    assert not model(tmp_path / "upload", MLP, {"0": "layers.0", "2": "layers.1"}).problems
+    finding = model(tmp_path / "upload", MLP, {"0": "layers.1", "2": "layers.0", "9": "x"})
+    assert "'9' matches no tensor" in said(finding)
+    swapped = model(tmp_path / "upload", MLP, {"0": "layers.1", "2": "layers.0"})
+    assert "0.weight (5, 6) instead of (3, 5)" in said(swapped)
+    assert not swapped.key_map_found
+
+
+def test_missing_unexpected_and_misshaped_tensors_are_listed(tmp_path: Path) -> None:
+    save_file(
+        {"layers.0.weight": torch.zeros(4, 6), "layers.0.bias": torch.zeros(5), "bn.scale": torch.zeros(2)},
+        tmp_path / "upload",
+    )
+    finding = model(tmp_path / "upload", MLP)
+    assert finding.missing == ["layers.1.weight", "layers.1.bias"]
+    assert finding.unexpected == ["bn.scale"]
+    assert [(misfit.name, misfit.expected, misfit.found) for misfit in finding.misshaped] == [
+        ("layers.0.weight", (5, 6), (4, 6))
+    ]
+    for name in ("layers.1.weight", "bn.scale", "layers.0.weight"):
+        assert name in said(finding)
+
+
+def test_the_wrong_width_is_told_under_the_users_names(tmp_path: Path) -> None:
+    torch.save(sequential().state_dict(), tmp_path / "upload")
+    finding = model(tmp_path / "upload", Mlp(inputs=6, hidden=(7,), classes=3))
+    assert not finding.missing
+    assert not finding.unexpected
+    assert {misfit.name for misfit in finding.misshaped} == {"0.weight", "0.bias", "2.weight"}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("pickled", [True, False])
+def test_weights_that_are_not_finite(tmp_path: Path, value: float, pickled: bool) -> None:
+    weights = build.network(MLP).state_dict()
+    weights["layers.1.bias"][1] = value
+    (torch.save if pickled else save_file)(weights, tmp_path / "upload")
+    assert "NaN or infinite values: layers.1.bias" in said(model(tmp_path / "upload", MLP))
+    assert not (tmp_path / "weights.safetensors").exists()
+
+
+def test_integers_are_no_weights(tmp_path: Path) -> None:
+    save_file({name: tensor.int() for name, tensor in build.network(MLP).state_dict().items()}, tmp_path / "upload")
+    assert "floating-point" in said(model(tmp_path / "upload", MLP))
+
+
+class Exploit:
+    """A pickle that leaves a file behind when it is executed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (str(self.path),)
+
+
+def test_a_pickle_that_runs_code_is_refused_and_not_run(tmp_path: Path) -> None:
+    torch.save({"0.weight": Exploit(tmp_path / "run")}, tmp_path / "upload")
+    finding = model(tmp_path / "upload", MLP)
+    assert "would have to run code" in said(finding)
+    assert "mkdir" in said(finding)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_pickled_module_is_refused_with_advice(tmp_path: Path) -> None:
+    torch.save(sequential(), tmp_path / "upload")
+    assert "torch.save(model.state_dict(), path)" in said(model(tmp_path / "upload", MLP))
+
+
+def test_archives_that_run_code_are_refused(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    del recwarn
+    with zipfile.ZipFile(tmp_path / "script", "w") as archive:
+        for name in ("net/data.pkl", "net/constants.pkl", "net/code/__torch__.py", "net/version"):
+            archive.writestr(name, b"")
+    assert "TorchScript" in said(model(tmp_path / "script", MLP))
+    with zipfile.ZipFile(tmp_path / "pt2", "w") as archive:
+        for name in ("net/archive_format", "net/models/model.json", "net/data/sample_inputs/model.pt"):
+            archive.writestr(name, b"pt2")
+    assert ".pt2" in said(model(tmp_path / "pt2", MLP))
+
+
+def test_old_pickles_are_refused(tmp_path: Path) -> None:
+    torch.save(sequential().state_dict(), tmp_path / "upload", _use_new_zipfile_serialization=False)
+    assert "bare pickle" in said(model(tmp_path / "upload", MLP))
+
+
+def test_compressed_entries_are_refused_before_they_are_unpacked(tmp_path: Path) -> None:
+    torch.save({"0.weight": torch.zeros(1000, 1000)}, tmp_path / "plain")
+    with (
+        zipfile.ZipFile(tmp_path / "plain") as plain,
+        zipfile.ZipFile(tmp_path / "upload", "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for entry in plain.infolist():
+            packed.writestr(entry.filename, plain.read(entry))
+    assert "compressed entries" in said(model(tmp_path / "upload", MLP))
+
+
+def test_tensors_that_are_not_plain_are_refused(tmp_path: Path) -> None:
+    torch.save({"a": torch.eye(3).to_sparse()}, tmp_path / "sparse")
+    assert "not a plain dense one" in said(model(tmp_path / "sparse", MLP))
+    torch.save({"a": torch.zeros(1).expand(10**9, 10**3)}, tmp_path / "expanded")
+    assert "more values than are stored" in said(model(tmp_path / "expanded", MLP))
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ([1, 2], "a list, not a state dict"),
+        ({}, "is empty"),
+        ({"a": 1, "b": torch.zeros(1)}, "something else: a"),
+        (collections.OrderedDict(w=torch.zeros(1)), "missing"),
+    ],
+)
+def test_pickles_of_something_else(tmp_path: Path, content: object, text: str) -> None:
+    torch.save(content, tmp_path / "upload")
+    assert text in said(model(tmp_path / "upload", MLP))
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"", "an empty file"),
+        (b"\x89PNG\r\n\x1a\n" + b"\0" * 100, "a PNG image"),
+        (b"epoch,loss\n1,0.5\n", "text"),
+        (b"\x1f\x8b\x08" + b"\0" * 50, "gzip"),
+        (b"PK\x03\x04 and then nothing", "cut short or damaged"),
+        (b"\x01\x02\x03" + b"\0" * 200, "unknown or damaged binary data"),
+    ],
+)
+def test_files_of_other_kinds_are_named(tmp_path: Path, content: bytes, text: str) -> None:
+    (tmp_path / "upload.safetensors").write_bytes(content)
+    assert text in said(model(tmp_path / "upload.safetensors", MLP))
+
+
+def test_an_upload_cut_anywhere_is_refused(tmp_path: Path) -> None:
+    save_file(build.network(MLP).state_dict(), tmp_path / "a")
+    torch.save(sequential().state_dict(), tmp_path / "b")
+    for name in ("a", "b"):
+        whole = (tmp_path / name).read_bytes()
+        for share in (0.01, 0.3, 0.6, 0.95, 0.999):
+            (tmp_path / "cut").write_bytes(whole[: int(len(whole) * share)])
+            assert model(tmp_path / "cut", MLP).problems, (name, share)
+
+
+F32 = {"dtype": "F32", "shape": [1]}
+
+
+@pytest.mark.parametrize(
+    ("header", "data", "length", "text"),
+    [
+        ({"a": {**F32, "data_offsets": [0, 4]}}, b"", None, "cut short"),
+        ({"a": {**F32, "data_offsets": [0, 4]}}, b"\0" * 4, 10**7, "claims 10,000,000 bytes"),
+        ('{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{}}', b"\0" * 4, None, "'a' twice"),
+        ({"a": F32}, b"", None, "place in the file"),
+        ({str(n): {**F32, "shape": [0], "data_offsets": [0, 0]} for n in range(50_001)}, b"", None, "50,001 tensors"),
+        (
+            {"a": {**F32, "data_offsets": [0, 4]}, "b": {**F32, "data_offsets": [2, 6]}},
+            b"\0" * 6,
+            None,
+            "overlap",
+        ),
+        ({"a": {**F32, "dtype": "X9", "data_offsets": [0, 4]}}, b"\0" * 4, None, "not valid safetensors"),
+        ("{" + '"a":{' * 5000, b"", None, "not valid JSON"),
+        ({"a": 3}, b"", None, "not a table"),
+    ],
+)
+def test_forged_headers(tmp_path: Path, header: object, data: bytes, length: int | None, text: str) -> None:
+    path = raw_safetensors(tmp_path / "upload", header, data, length)  # type: ignore[arg-type]
+    assert text in said(model(path, MLP))
+
+
+def test_what_we_write_is_the_same_bytes_and_readable_by_all(tmp_path: Path) -> None:
+    tensors = {"z": torch.arange(6.0).reshape(2, 3).T, "n": torch.tensor(3), "h": torch.ones(3, dtype=torch.bfloat16)}
+    for name in ("a", "b"):
+        tensor_file.write(tmp_path / name, tensors, {"format": "pt", "b": "1", "a": "2"})
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    read = load_file(tmp_path / "a")
+    assert all(torch.equal(read[name], tensors[name]) for name in tensors)
+    with pytest.raises(Refused):
+        tensor_file.load(Path(__file__))
+
+
+def test_an_lstm_of_the_users_own_class(tmp_path: Path) -> None:
+    lstm = Lstm(inputs=2, hidden=3, layers=2, classes=4)
+    weights = {
+        name.replace("lstm", "layer1").replace("head", "layer2"): value
+        for name, value in build.network(lstm).state_dict().items()
+    }
+    torch.save(weights, tmp_path / "upload")
+    assert model(tmp_path / "upload", lstm).key_map == {"layer1": "lstm", "layer2": "head"}

@@ -1,0 +1,34 @@
+"""Uploads for the tests of inspection, and the inspection run on them."""
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+from app.contract.architectures import Architecture
+from app.contract.inspection import DatasetInspection, ModelInspection
+from app.contract.job_file import InspectDataset, InspectModel
+from app.contract.transfer import Splits, Tensors
+from worker.engine.inspection.datasets import inspect_dataset
+from worker.engine.inspection.models import inspect_model
+
+
+def model(path: Path, architecture: Architecture, key_map: dict[str, str] | None = None) -> ModelInspection:
+    subject = InspectModel(architecture=architecture, key_map=key_map)
+    return inspect_model(path, subject, path.with_name("weights.safetensors"))
+
+
+def dataset(path: Path, splits: Splits | None = None, **names: str) -> DatasetInspection:
+    subject = InspectDataset(format=Tensors(**names), splits=splits or Splits())  # type: ignore[arg-type]
+    return inspect_dataset(path, subject)
+
+
+def said(finding: ModelInspection | DatasetInspection) -> str:
+    return " ".join(problem.detail for problem in finding.problems)
+
+
+def raw_safetensors(path: Path, header: dict[str, Any] | str, data: bytes = b"", length: int | None = None) -> Path:
+    """Write a safetensors file with any header at all."""
+    text = (header if isinstance(header, str) else json.dumps(header)).encode()
+    path.write_bytes(struct.pack("<Q", len(text) if length is None else length) + text + data)
+    return path
