@@ -34,7 +34,7 @@ test: check ## The whole suite, on real servers
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 unit: $(READY) ## Only the tests that start no server
-	$(BIN)/python -m pytest -n 2 tests/unit tests/contract tests/engine
+	$(BIN)/python -m pytest -n 2 tests/contract tests/engine tests/architecture
 
 openapi: $(READY) ## Write the OpenAPI snapshot that the tests compare with
 	$(BIN)/python -m app.api.document > tests/contract/openapi.json
