@@ -7,6 +7,7 @@ It starts the whole service on this machine, does what a user would do through t
 
 import argparse
 import hashlib
+import os
 import shutil
 import signal
 import sys
@@ -32,6 +33,7 @@ def main() -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory(prefix="stillhouse-demo-") as temporary:
         folder = Path(temporary)
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder / "torch"))  # else torch leaves one behind
         digits = make_files(folder, options.seed)
         print("Starting the service: database, broker, API, a worker ...")
         with EmbeddedStack(folder / "service") as stack, Stillhouse(stack.url) as client:

@@ -22,7 +22,7 @@ class AdamW(Contract):
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019; torch.optim.AdamW)."""
 
     kind: Literal["adamw"] = "adamw"
-    learning_rate: LearningRate = Cosine(start=2e-3)
+    learning_rate: LearningRate = Cosine(start=5e-3)
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
     eps: float = Field(default=1e-8, gt=0)
     weight_decay: float = Field(default=0.01, ge=0)
@@ -46,7 +46,7 @@ class EarlyStopping(Contract):
 class Training(Contract):
     """The training loop's settings; each has a default that works."""
 
-    epochs: int = Field(default=30, ge=1, le=100_000)
+    epochs: int = Field(default=60, ge=1, le=100_000)
     batch_size: int = Field(default=64, ge=1, le=1_048_576)
     """Samples in one optimiser step."""
     accumulation: int = Field(default=1, ge=1, le=65_536)

@@ -68,9 +68,9 @@ def test_an_unlabelled_set_is_fine_for_a_teacher(house: House) -> None:
 def test_validate_tells_everything_and_changes_nothing(house: House) -> None:
     checked = house.client.post("/v1/jobs/validate", json=house.ready()).json()
     assert checked["valid"]
-    assert checked["spec"]["training"]["epochs"] == 30
+    assert checked["spec"]["training"]["epochs"] == 60
     assert checked["estimate"]["student_parameters"] == 4 * 2 + 2 + 2 * 3 + 3
-    assert checked["estimate"]["optimizer_steps"] == 60
+    assert checked["estimate"]["optimizer_steps"] == 120
     wrong = house.client.post("/v1/jobs/validate", json={"objectiv": [], "seed": -1}).json()
     assert not wrong["valid"]
     assert {error["pointer"] for error in wrong["errors"]} == {

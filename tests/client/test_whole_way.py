@@ -3,9 +3,12 @@
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import sys
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -17,6 +20,7 @@ from stillhouse import Stillhouse
 from stillhouse.cli import app
 from stillhouse.embedded import EmbeddedStack
 
+pytestmark = pytest.mark.xdist_group("whole way")  # one stack, on one of the suite's workers
 EXAMPLES = Path(__file__).parents[2] / "examples"
 TEACHER = {"kind": "mlp", "inputs": 4, "hidden": [8], "classes": 3}
 STUDENT = {"architecture": {"kind": "mlp", "inputs": 4, "hidden": [2], "classes": 3}}
@@ -55,29 +59,60 @@ def example(stack, name, folder, *arguments):
 
 
 @pytest.fixture(scope="module")
-def digits_folder(tmp_path_factory):
-    """Make what the quick start needs, as the demo does."""
-    folder = tmp_path_factory.mktemp("digits")
-    program = f"import sys; sys.path.insert(0, {str(EXAMPLES)!r}); import demo, pathlib; "
-    program += f"demo.make_files(pathlib.Path({str(folder)!r}), 0)"
-    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
-    (folder / "spec.yaml").write_text((EXAMPLES / "spec.yaml").read_text())
-    return folder
+def demo(tmp_path_factory):
+    """Run the demo as a stranger would, the usual ports taken; return where it stood, what it kept, what it printed."""
+    here, kept = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("digits")
+    with taken(8000), taken(6379), taken(5432):
+        command = [sys.executable, str(EXAMPLES / "demo.py"), "--seed", "3", "--keep", str(kept)]
+        environment = {**os.environ, "TMPDIR": str(here)}
+        result = subprocess.run(command, check=False, capture_output=True, text=True, cwd=here, env=environment)
+    assert result.returncode == 0, result.stderr
+    return SimpleNamespace(here=here, kept=kept, output=result.stdout, progress=result.stderr)
 
 
-def test_the_quick_start(stack, digits_folder):
-    line = example(stack, "quickstart.py", digits_folder).splitlines()[-1]
+@contextmanager
+def taken(port):
+    """Have a port taken, by us or by whoever has it already."""
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with suppress(OSError):
+            holder.bind(("127.0.0.1", port))
+            holder.listen()
+        yield
+
+
+def score(output, row):
+    (line,) = [line for line in output.splitlines() if line.startswith(row)]
+    return next(float(word.rstrip("%")) for word in line.split() if word.endswith("%"))
+
+
+def test_the_demos_student_beats_the_one_without_a_teacher(demo):
+    assert score(demo.output, "teacher  ") > 95
+    assert score(demo.output, "distilled student") > score(demo.output, "same student, no teacher") + 3
+    assert score(demo.output, "Scored here, from the downloaded file") == score(demo.output, "distilled student")
+    assert "249 times smaller" in demo.output
+    assert "100 of them with a label" in demo.output
+
+
+def test_the_demo_shows_progress_and_leaves_nothing_behind(demo):
+    assert "training student" in demo.progress
+    assert "succeeded" in demo.progress
+    assert list(demo.here.iterdir()) == []
+
+
+def test_the_quick_start(stack, demo):
+    line = example(stack, "quickstart.py", demo.kept).splitlines()[-1]
     teacher, student = [float(word.rstrip("%,")) for word in line.split() if "%" in word]
     assert teacher > 94
-    assert student > 80
-    assert set(load_file(digits_folder / "student.safetensors")) >= {"net.0.weight", "net.2.bias"}
+    assert student > 94
+    assert set(load_file(demo.kept / "student.safetensors")) >= {"net.0.weight", "net.2.bias"}
 
 
 def test_the_founding_example(stack, tmp_path):
     assert "The student's classes: [" in example(stack, "founding.py", tmp_path)
 
 
-def test_a_spec_with_files_goes_the_whole_way_from_a_shell(stack, digits_folder, tmp_path, monkeypatch):
+def test_a_spec_with_files_goes_the_whole_way_from_a_shell(stack, demo, tmp_path, monkeypatch):
     monkeypatch.setenv("STILLHOUSE_URL", stack.url)
 
     def run(*arguments):
@@ -85,7 +120,7 @@ def test_a_spec_with_files_goes_the_whole_way_from_a_shell(stack, digits_folder,
         assert result.exit_code == 0, result.output
         return result.stdout
 
-    job = run("submit", digits_folder / "spec.yaml", "--follow").strip()
+    job = run("submit", demo.kept / "spec.yaml", "--follow").strip()
     assert json.loads(run("show", job, "--json"))["state"] == "succeeded"
     assert job in run("jobs", "--state", "succeeded", "--label", "project:digits")
     path, _, sha256 = run("download", job, tmp_path).split()
