@@ -41,6 +41,7 @@ openapi: $(READY) ## Write the OpenAPI snapshot that the tests compare with
 
 bench: $(READY) ## What is measured: benchmarks/README.md
 	$(BIN)/python benchmarks/loop.py
+	$(BIN)/python benchmarks/transfer.py
 
 clean: ## Remove the environment and everything that was built
 	rm -rf $(VENV) build *.egg-info .stillhouse .mypy_cache .ruff_cache .pytest_cache

@@ -128,6 +128,9 @@ def test_progress_goes_from_the_student_through_the_control(tmp_path: Path, run_
     run_here(folder)
     progress = [event.progress for event in of_type(folder, "step")]
     assert progress == pytest.approx([(number + 1) / 8 for number in range(8)])
+    left = [event.eta_seconds for event in of_type(folder, "step")]
+    assert all(seconds >= 0 for seconds in left)
+    assert left[-1] == 0
     phases = [(event.phase, event.run) for event in of_type(folder, "phase")]
     assert phases == [
         ("teacher_pass", "student"),

@@ -138,20 +138,27 @@ class TrainingRun:
         if not len(self.trace):
             return
         self.window += self._count_time()
-        means, step = self.trace.drain(self.state.step), self.state.step
+        count, step = len(self.trace), self.state.step
+        means = self.trace.drain(step)
         found = {name if name == "loss" else f"loss/{name}": value for name, value in means.items()}
         found["learning_rate"] = float(self.state.optimizer.param_groups[0]["lr"])
         self.state.curves.add(step, found)
         found["samples_per_second"] = self.samples / max(self.window, 1e-9)
-        self.samples, self.window = 0, 0.0
         begin, end = self.share
+        a_step = (end - begin) / self.plan.steps
+        progress = begin + a_step * step
+        eta = (
+            (1 - progress) * self.window / (a_step * count)
+        )  # as if the rest went like the steps since the last report
+        self.samples, self.window = 0, 0.0
         self.reporter.report(
             Step(
                 run=self.run,
                 step=step,
                 steps=self.plan.steps,
                 epoch=self.plan.position(step).epoch,
-                progress=begin + (end - begin) * step / self.plan.steps,
+                progress=progress,
+                eta_seconds=round(eta, 1),
                 metrics=found,
             )
         )
