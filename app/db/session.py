@@ -15,6 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from app.queue import Bell, Doorbell
 
 _SQLITE_BUSY_SECONDS = 20
+_IDLE_SECONDS = 30
+"""PostgreSQL ends a transaction whose process says nothing for so long: a frozen worker must not hold a job's row."""
 
 
 def create_engine(url: str) -> AsyncEngine:
@@ -24,7 +26,16 @@ def create_engine(url: str) -> AsyncEngine:
         event.listen(engine.sync_engine, "connect", _set_up_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
         return engine
-    return create_async_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 5})
+    engine = create_async_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 5})
+    event.listen(engine.sync_engine, "connect", _set_up_postgresql)
+    return engine
+
+
+def _set_up_postgresql(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute(f"SET idle_in_transaction_session_timeout = '{_IDLE_SECONDS}s'")
+    cursor.close()
+    connection.commit()
 
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:

@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contract.events import Notice
 from app.contract.states import FailureCode, JobState, StopReason
+from app.db.session import create_engine
 from app.jobs import leases, upkeep
 from app.jobs.leases import Lease, LeaseLost
 from tests.worker.conftest import House
@@ -148,3 +150,11 @@ async def test_the_history_has_no_gap(house: House) -> None:
     assert [event.seq for event in events] == list(range(1, len(events) + 1))
     assert len([event for event in events if event.type == "notice"]) == 18
     assert events[-1].type == "job.terminal"
+
+
+async def test_a_frozen_process_cannot_hold_a_row_for_ever(postgresql_url: str) -> None:
+    """PostgreSQL is told to end transactions that stand idle; SQLite has no such thing, and serves one host."""
+    engine = create_engine(postgresql_url)
+    async with engine.connect() as connection:
+        assert (await connection.execute(text("SHOW idle_in_transaction_session_timeout"))).scalar() == "30s"
+    await engine.dispose()

@@ -104,8 +104,10 @@ async def test_a_frozen_worker_finds_its_job_gone(house: House) -> None:
     with worker(house.settings) as frozen:
         await at_work(house, job_id)
         tree, [engine] = [frozen.main.pid, *frozen.slots()], engines(frozen)
-        for pid in tree:
-            os.kill(pid, signal.SIGSTOP)
+        async with house.database.transaction() as session:
+            await session.connection()  # holds SQLite's one write lock, so that no frozen process does
+            for pid in tree:
+                os.kill(pid, signal.SIGSTOP)
         await eventually(lambda: sweep_until_queued(house, job_id), seconds=20, what="the lease's end")
         with worker(house.settings) as second:
             await eventually(lambda: said(second, f"killed [{engine}]"), what="the end of the stale engine")
@@ -173,7 +175,8 @@ async def test_a_database_that_is_locked_does_not_stop_training(house: House, da
     [job_id] = await house.submit(training=LONG)
     with worker(house.settings):
         await at_work(house, job_id)
-        async with database.transaction():
+        async with database.transaction() as session:
+            await session.connection()  # BEGIN IMMEDIATE: nobody else can write
             await asyncio.sleep(house.settings.lease_seconds / 2)
         await over(house, job_id)
     assert (await house.job(job_id)).attempt == 1
