@@ -5,6 +5,7 @@ Asynchronous tests carry `pytestmark = pytest.mark.anyio` and run on asyncio, by
 
 import asyncio
 import shutil
+import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -55,9 +56,13 @@ def sqlite_url(migrated_sqlite: Path, tmp_path: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgresql_server() -> Iterator[str]:
     """A PostgreSQL with the database `migrated`; the URL is that of `postgres`."""
-    with postgresql(tmp_path_factory.mktemp("postgresql")) as url:
+    # Not in pytest's folder: another run's start closes that to PostgreSQL's own user.
+    with (
+        tempfile.TemporaryDirectory(prefix="stillhouse-postgresql-") as folder,
+        postgresql(Path(folder) / "data") as url,
+    ):
         _administer(url, "CREATE DATABASE migrated")
         command.upgrade(config(_named(url, "migrated")), "head")
         yield url
