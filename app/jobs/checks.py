@@ -38,7 +38,7 @@ def _rejected(teacher: Model, dataset: Dataset) -> Iterator[Problem]:
 
 def _sizes(spec: JobSpec, max_parameters: int) -> Iterator[Problem]:
     size = spec.student.architecture.size()
-    if size > max_parameters:
+    if size is not None and size > max_parameters:
         detail = f"the student has {size:,} parameters; this service takes up to {max_parameters:,}"
         yield Problem(pointer="/student/architecture", detail=detail)
 

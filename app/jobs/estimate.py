@@ -16,24 +16,25 @@ _FORWARD_AND_BACKWARD = 3
 
 
 def estimate(spec: JobSpec, teacher: Family, found: DatasetInspection) -> Estimate | None:
-    """Return the estimate, or None while the transfer set's inputs are unknown."""
-    if found.inputs is None or not found.rows:
+    """Return the estimate, or None where the transfer set's inputs or a network's size are not known here."""
+    sizes = teacher.size(), spec.student.architecture.size()
+    if found.inputs is None or not found.rows or None in sizes:
         return None
     shape = found.inputs.shape[1:]
-    student = spec.student.architecture
     rows = found.splits.get("train", found.rows)
     runs = 2 if spec.control and found.labelled_splits.get("train") else 1
     steps = ceil(rows / spec.training.batch_size) * spec.training.epochs * runs
-    work = teacher.flops(shape) * found.rows
-    work += _FORWARD_AND_BACKWARD * student.flops(shape) * rows * spec.training.epochs * runs
+    passes = _FORWARD_AND_BACKWARD * rows * spec.training.epochs * runs
+    work = (teacher.flops(shape) or 0) * found.rows + passes * (spec.student.architecture.flops(shape) or 0)
+    taught, learnt = (size or 0 for size in sizes)
     # Weights, gradients and optimiser state, twice over for the best student; then data and soft targets.
-    weights = _BYTES * (teacher.size() + 6 * student.size())
-    data = _BYTES * found.rows * (prod(shape) + student.classes)
+    weights = _BYTES * (taught + 6 * learnt)
+    data = _BYTES * found.rows * (prod(shape) + spec.student.architecture.classes)
     return Estimate(
         memory_bytes=_RUNTIME_BYTES + weights + data,
-        disk_bytes=_BYTES * (teacher.size() + 10 * student.size()) + data,
+        disk_bytes=_BYTES * (taught + 10 * learnt) + data,
         seconds_on_one_core=round(work / _FLOPS_PER_SECOND + steps * _SECONDS_PER_STEP, 2),
         optimizer_steps=steps,
-        teacher_parameters=teacher.size(),
-        student_parameters=student.size(),
+        teacher_parameters=taught,
+        student_parameters=learnt,
     )

@@ -32,7 +32,7 @@ async def register(session: AsyncSession, tenant: str, request: ModelCreate, max
     """Register uploaded weights. Raises InvalidRequest where the file is unknown or the network too large."""
     file = await registry.require_file(session, tenant, request.file)
     size = request.architecture.size()
-    if size > max_parameters:
+    if size is not None and size > max_parameters:
         detail = f"this architecture has {size:,} parameters; this service takes up to {max_parameters:,}"
         raise InvalidRequest(detail, [Problem(pointer="/architecture", detail=detail)])
     model = Model(

@@ -10,7 +10,7 @@ from app.contract.architectures import FAMILIES, Family, Lstm, Mlp
 from app.contract.objectives import TERMS
 from app.contract.training import OPTIMIZERS
 from app.contract.transfer import FORMATS
-from worker.engine import build
+from worker.engine import blueprint, build
 
 ENGINE = Path(worker.engine.__file__).parent
 NETWORKS: list[tuple[Lstm | Mlp, tuple[int, ...]]] = [
@@ -36,8 +36,9 @@ def test_every_family_is_tried_below() -> None:
 @pytest.mark.parametrize(("architecture", "shape"), NETWORKS)
 def test_networks_are_what_the_contract_says(architecture: Family, shape: tuple[int, ...]) -> None:
     network = build.network(architecture)
-    found = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    assert list(found.items()) == list(architecture.parameters().items())
+    assert blueprint.shapes(architecture) == {name: tuple(held.shape) for name, held in network.state_dict().items()}
+    assert blueprint.size(architecture) == architecture.size()
+    assert blueprint.flops(architecture, torch.randn(1, *shape)) == architecture.flops(shape)
     assert architecture.refuses_sample(shape) is None
     assert network(torch.randn(2, *shape)).shape == (2, architecture.classes)
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from app.contract.architectures import Lstm, Mlp
 from tests.engine.uploads import model, raw_safetensors, said
-from worker.engine import build, tensor_file
+from worker.engine import blueprint, build, tensor_file
 from worker.engine.failures import Refused
 
 MLP = Mlp(inputs=6, hidden=(5,), classes=3)
@@ -33,7 +33,7 @@ def test_safetensors_that_fit(tmp_path: Path) -> None:
         {},
         False,
     )
-    assert {tensor.name: tensor.shape for tensor in finding.tensors} == MLP.parameters()
+    assert {tensor.name: tensor.shape for tensor in finding.tensors} == blueprint.shapes(MLP)
     assert not (tmp_path / "weights.safetensors").exists()
 
 

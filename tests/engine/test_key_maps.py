@@ -4,10 +4,11 @@ import pytest
 
 from app.contract.architectures import Lstm, Mlp
 from worker.engine import key_maps
+from worker.engine.blueprint import shapes
 from worker.engine.failures import Refused
 
-DEEP = Mlp(inputs=4, hidden=(5, 5, 5), classes=2).parameters()
-LSTM = Lstm(inputs=2, hidden=16, layers=4, classes=4).parameters()
+DEEP = shapes(Mlp(inputs=4, hidden=(5, 5, 5), classes=2))
+LSTM = shapes(Lstm(inputs=2, hidden=16, layers=4, classes=4))
 Shapes = dict[str, tuple[int, ...]]
 
 
@@ -44,7 +45,7 @@ def test_the_way_back() -> None:
 
 
 def test_a_bare_linear_layer_has_the_empty_prefix() -> None:
-    expected = Mlp(inputs=4, classes=2).parameters()
+    expected = shapes(Mlp(inputs=4, classes=2))
     key_map = key_maps.find({"weight": (2, 4), "bias": (2,)}, expected, ordered=False)
     assert key_map == {"": "layers.0"}
     assert key_maps.rename(["weight", "bias"], key_map) == {"weight": "layers.0.weight", "bias": "layers.0.bias"}
@@ -95,6 +96,6 @@ def test_what_does_not_fit_is_not_matched(change: Shapes) -> None:
 
 def test_misfits_are_told_under_the_right_names() -> None:
     names = {"layer1": "lstm", "layer2": "head"}
-    other = Lstm(inputs=2, hidden=8, layers=4, classes=4).parameters()
+    other = shapes(Lstm(inputs=2, hidden=8, layers=4, classes=4))
     assert key_maps.find(called(other, names), LSTM, ordered=True) is None
     assert key_maps.nearest(called(other, names), LSTM, ordered=True) == names

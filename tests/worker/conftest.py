@@ -26,6 +26,7 @@ from app.models import service as models
 from app.settings import Settings
 from app.store import Store
 from tests.worker.streams import once
+from worker.engine.blueprint import shapes
 
 TEACHER = Mlp(inputs=6, hidden=(12,), classes=3)
 SAMPLES = 120
@@ -34,7 +35,7 @@ SAMPLES = 120
 def weights() -> bytes:
     """Return a teacher's weights as safetensors."""
     draw = np.random.default_rng(3)
-    return save({name: draw.normal(size=shape).astype(np.float32) for name, shape in TEACHER.parameters().items()})
+    return save({name: draw.normal(size=shape).astype(np.float32) for name, shape in shapes(TEACHER).items()})
 
 
 def samples() -> bytes:

@@ -13,7 +13,7 @@ from app.contract.events import Notice, Resumed, Run
 from app.contract.job_file import JobFile
 from app.contract.objectives import ObjectiveTerm
 from app.contract.states import FailureCode
-from worker.engine import build, key_maps, surroundings
+from worker.engine import blueprint, build, key_maps, surroundings
 from worker.engine.checkpoint import Checkpoints
 from worker.engine.evaluate import Evaluator
 from worker.engine.failures import EngineFailure, Refused
@@ -146,7 +146,7 @@ class Bench:
 def _check_export(job: JobFile) -> None:
     # At the start: a student that cannot be written under the user's names should not be trained first.
     try:
-        key_maps.exported(job.spec.student.architecture.parameters(), job.student_key_map)
+        key_maps.exported(blueprint.shapes(job.spec.student.architecture), job.student_key_map)
     except Refused as refusal:
         raise EngineFailure(FailureCode.INVALID_SPEC, f"The student's key map cannot be used. {refusal}") from refusal
 

@@ -15,13 +15,13 @@ STUDENT = "student.safetensors"
 
 
 def export_student(out: Path, job: JobFile, weights: dict[str, Tensor]) -> str:
-    """Write the student (float32, equal weights give equal bytes); return its SHA-256."""
+    """Write the student (equal weights give equal bytes); return its SHA-256."""
     architecture = job.spec.student.architecture
-    names = key_maps.exported(architecture.parameters(), job.student_key_map)
+    names = key_maps.exported(weights, job.student_key_map)
     temporary = out / f"{STUDENT}.tmp"
     metadata = {"format": "pt", "architecture": architecture.model_dump_json()}
     try:
-        tensor_file.write(temporary, {names[name]: weights[name].float() for name in names}, metadata)
+        tensor_file.write(temporary, {names[name]: weights[name] for name in names}, metadata)
         publish(temporary, out / STUDENT)
     finally:
         temporary.unlink(missing_ok=True)

@@ -1,5 +1,6 @@
 """A job's teacher and transfer set: digests verified, contents held against the spec. N = samples."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from app.contract.transfer import UNLABELLED
 from worker.engine import build, key_maps, splits, tensor_file
 from worker.engine.checkpoint import digest
 from worker.engine.failures import EngineFailure, Refused
-from worker.engine.fit import compare
+from worker.engine.fit import Shape, compare
 
 
 @dataclass(frozen=True)
@@ -55,19 +56,24 @@ def load_teacher(folder: Path, source: TeacherInput, where: torch.device) -> Tea
     """Return the teacher. Raises EngineFailure where bytes or tensors are not as announced."""
     path = folder / source.path
     sha256 = _verified(path, source.sha256, "teacher's weights")
-    expected = source.architecture.parameters()
+    network = build.network(source.architecture)
+    expected = network.state_dict()
     try:
         tensors, _ = tensor_file.load(path)
         renamed = key_maps.rename(tensors, source.key_map)
     except Refused as refusal:
         raise EngineFailure(FailureCode.INVALID_WEIGHTS, f"The teacher does not fit. {refusal}") from refusal
-    fit = compare({name: tuple(tensor.shape) for name, tensor in tensors.items()}, renamed, expected)
+    fit = compare(_shapes(tensors), renamed, _shapes(expected))
     if problems := fit.problems():
         raise EngineFailure(FailureCode.INVALID_WEIGHTS, f"The teacher does not fit. {' '.join(problems)}")
-    network = build.network(source.architecture)
-    network.load_state_dict({renamed[name]: tensor.to(torch.float32) for name, tensor in tensors.items()})
+    own = {renamed[name]: tensor for name, tensor in tensors.items()}
+    network.load_state_dict({name: tensor.to(expected[name].dtype) for name, tensor in own.items()})
     size = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
     return TeacherWeights(network.to(where), sha256, size)
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, Shape]:
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
 def load_transfer_set(folder: Path, source: TransferSetInput, where: torch.device) -> TransferSet:

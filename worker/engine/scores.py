@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from app.contract.architectures import Family
 from app.contract.report import Evaluated, Scores
-from worker.engine import calibration
+from worker.engine import blueprint, calibration
 from worker.engine.evaluate import Evaluator
 from worker.engine.inputs import TransferSet
 from worker.engine.latency import median_latency_ms
@@ -58,9 +58,9 @@ class Scorer:
             kl_to_teacher=calibration.divergence(teacher_NC, logits_NC),
             **_against_labels(logits_NC, labels_N),
             **_scaled(logits_NC, labels_N, fitted_NC, self._labels(self.where.scaled_on)),
-            parameters=architecture.size(),
+            parameters=blueprint.size(architecture),
             bytes=size,
-            flops=architecture.flops(transfer_set.sample_shape),
+            flops=blueprint.flops(architecture, transfer_set.inputs[:1]),
             latency_ms=median_latency_ms(network, transfer_set.inputs[:1]),
         )
 

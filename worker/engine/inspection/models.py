@@ -12,7 +12,7 @@ from app.contract import inspection
 from app.contract.errors import Problem
 from app.contract.inspection import ModelInspection
 from app.contract.job_file import InspectModel
-from worker.engine import key_maps, tensor_file
+from worker.engine import blueprint, key_maps, tensor_file
 from worker.engine.failures import Refused
 from worker.engine.file_kinds import recognise
 from worker.engine.fit import Fit, Shape, compare, listed
@@ -62,8 +62,9 @@ def read_weights(path: Path) -> Weights:
 
 
 def _judge(weights: Weights, subject: InspectModel) -> ModelInspection:
-    expected = subject.architecture.parameters()
-    problems = _content_problems(weights.tensors)
+    own = blueprint.outline(subject.architecture).state_dict()
+    expected = {name: tuple(tensor.shape) for name, tensor in own.items()}
+    problems = _broken(weights.tensors)
     try:
         key_map, matched = _key_map(weights, subject.key_map, expected)
     except Refused as refusal:
@@ -73,6 +74,7 @@ def _judge(weights: Weights, subject: InspectModel) -> ModelInspection:
     except Refused as refusal:
         problems = refusal.problems + problems
         renamed = {name: name for name in weights.tensors}
+    problems += _of_another_kind(weights.tensors, renamed, own)
     fit = compare(weights.shapes(), renamed, expected)
     finding = _finding(weights, key_map, fit, fit.problems() + problems)
     return finding.model_copy(update={"key_map_found": matched and not finding.problems})
@@ -92,15 +94,19 @@ def _key_map(
     return key_maps.nearest(shapes, expected, ordered=weights.ordered) or {}, False
 
 
-def _content_problems(tensors: Mapping[str, Tensor]) -> list[str]:
-    integers = [name for name, tensor in tensors.items() if tensor.dtype not in _FLOATS]
-    broken = [name for name, tensor in tensors.items() if name not in integers and not torch.isfinite(tensor).all()]
-    problems = []
-    if integers:
-        problems.append(f"Weights are floating-point numbers, and these tensors are not: {listed(integers)}.")
-    if broken:
-        problems.append(f"Tensors hold NaN or infinite values: {listed(broken)}.")
-    return problems
+def _broken(tensors: Mapping[str, Tensor]) -> list[str]:
+    broken = [name for name, tensor in tensors.items() if tensor.dtype in _FLOATS and not torch.isfinite(tensor).all()]
+    return [f"Tensors hold NaN or infinite values: {listed(broken)}."] if broken else []
+
+
+def _of_another_kind(tensors: Mapping[str, Tensor], renamed: Mapping[str, str], own: Mapping[str, Tensor]) -> list[str]:
+    # Counters and indices are integers in the family too; weights never are.
+    integers = [
+        name
+        for name, tensor in tensors.items()
+        if tensor.dtype not in _FLOATS and (renamed[name] not in own or own[renamed[name]].is_floating_point())
+    ]
+    return [f"Weights are floating-point numbers, and these tensors are not: {listed(integers)}."] if integers else []
 
 
 _FLOATS = {torch.float64, torch.float32, torch.float16, torch.bfloat16}

@@ -1,0 +1,17 @@
+"""The network families: what a user may set, one file each. `worker/engine/architectures/` builds them.
+
+Parameter names are the family's own; a model's `key_map` renames a user's to them.
+"""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from app.contract.architectures.family import Family
+from app.contract.architectures.lstm import Lstm
+from app.contract.architectures.mlp import Mlp
+
+Architecture = Annotated[Lstm | Mlp, Field(discriminator="kind")]
+FAMILIES: tuple[type[Family], ...] = (Lstm, Mlp)
+
+__all__ = ["FAMILIES", "Architecture", "Family", "Lstm", "Mlp"]

@@ -1,0 +1,37 @@
+"""What every network family has in common."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from app.contract.base import Contract
+
+Width = Annotated[int, Field(ge=1, le=65_536)]
+Depth = Annotated[int, Field(ge=1, le=64)]
+Classes = Annotated[int, Field(ge=2, le=1_000_000)]
+
+
+class Family(Contract):
+    """A kind of network. How many values it holds and what it costs is said here without torch, where that can be."""
+
+    title: ClassVar[str]
+    sample_axes: ClassVar[str]
+    """The axes of one input sample, in words."""
+
+    classes: Classes
+    """Width of the output: the number of classes."""
+
+    def refuses_sample(self, shape: tuple[int, ...]) -> str | None:
+        """Return why a sample of this shape (no batch axis) does not fit, or None."""
+        raise NotImplementedError
+
+    def flops(self, shape: tuple[int, ...]) -> int | None:
+        """Return the operations of one sample's forward pass: matrix products only, a multiply-add counts 2.
+
+        None where only the network itself can tell.
+        """
+        raise NotImplementedError
+
+    def size(self) -> int | None:
+        """Return the number of trained parameters; None where only the network itself can tell."""
+        raise NotImplementedError
