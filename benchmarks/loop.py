@@ -132,7 +132,7 @@ def naive(folder: Path) -> Epoch:
     bench = still_life(folder)
     teacher, student = bench.teacher.network.eval(), build.network(STUDENT)
     optimizer = torch.optim.AdamW(student.parameters(), lr=RATE)
-    loader = DataLoader(TensorDataset(bench.transfer_set.inputs, bench.transfer_set.labels_N), BATCH, shuffle=True)
+    loader = DataLoader(TensorDataset(*tensors(bench)), BATCH, shuffle=True)
 
     def epoch() -> float:
         total = 0.0
@@ -154,7 +154,7 @@ def student_only(folder: Path) -> Epoch:
     bench = still_life(folder)
     student: nn.Module = build.network(STUDENT)
     optimizer = torch.optim.AdamW(student.parameters(), lr=RATE)
-    inputs, labels = bench.transfer_set.inputs, bench.transfer_set.labels_N
+    inputs, labels = tensors(bench)
 
     def epoch() -> None:
         for rows in torch.split(torch.randperm(len(inputs)), BATCH):
@@ -176,6 +176,12 @@ def still_life(folder: Path) -> Bench:
     """Return a job's inputs, loaded."""
     job = JobFile.model_validate_json((folder / "job.json").read_bytes())
     return Bench(folder, job, Reporter(folder / "events.jsonl"), StopSignal())
+
+
+def tensors(bench: Bench) -> tuple[Tensor, Tensor]:
+    """Return all inputs and labels."""
+    samples = bench.transfer_set.samples
+    return samples.take(torch.arange(len(samples))), bench.transfer_set.labels_N
 
 
 def job_rates(folders: list[Path]) -> list[float]:

@@ -3,10 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from app.contract.augmentations import AugmentationStep
 from app.contract.objectives import ObjectiveTerm
 from app.contract.resources import Dataset, Job, Model, Page, Validation
 from app.contract.spec import JobSpec, Student
 from app.contract.training import Training
+from app.contract.views import Views
 from stillhouse import calls, datasets, models
 from stillhouse.job import JobHandle
 from stillhouse.pages import every
@@ -29,6 +31,8 @@ class Jobs:
         student: Student | Mapping[str, Any],
         transfer_set: Dataset | str,
         objective: Sequence[ObjectiveTerm | Mapping[str, Any]] | None = None,
+        augmentation: Sequence[AugmentationStep | Mapping[str, Any]] | None = None,
+        views: Views | Mapping[str, Any] | None = None,
         training: Training | Mapping[str, Any] | None = None,
         name: str | None = None,
         control: bool | None = None,
@@ -49,6 +53,8 @@ class Jobs:
             "student": student,
             "transfer_set": datasets.identity_of(transfer_set),
             "objective": None if objective is None else list(objective),
+            "augmentation": None if augmentation is None else list(augmentation),
+            "views": views,
             "training": training,
             "name": name,
             "control": control,

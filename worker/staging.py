@@ -6,7 +6,7 @@ from pathlib import Path
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contract.job_file import JobFile, TeacherInput, TransferSetInput
-from app.contract.transfer import Splits, TransferFormat
+from app.contract.transfer import FORMAT, Splits
 from app.datasets.repository import DatasetRepository
 from app.files.repository import FileRepository
 from app.jobs.leases import Lease
@@ -34,7 +34,7 @@ async def job_file(session: AsyncSession, lease: Lease, threads: int) -> JobFile
         ),
         transfer_set=TransferSetInput(
             sha256=file.sha256,
-            format=TransferFormat.model_validate(dataset.format),
+            format=FORMAT.validate_python(dataset.format),
             splits=Splits.model_validate(dataset.splits),
         ),
         student_key_map=_student_key_map(lease, type(architecture), key_map),

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from app.api.responses import errors
-from app.contract import architectures, objectives, schedules, training, transfer
+from app.contract import architectures, augmentations, objectives, schedules, training, transfer, views
 from app.contract.resources import Catalog, CatalogEntry
 
 router = APIRouter(tags=["catalog"])
@@ -26,6 +26,8 @@ def _catalog() -> Catalog:
         objectives=_entries(objectives.TERMS),
         architectures=_entries(architectures.FAMILIES),
         transfer_sets=_entries(transfer.FORMATS),
+        augmentations=_entries(augmentations.AUGMENTATIONS),
+        views=_entries(views.VIEWS),
         schedules=_entries(schedules.SCHEDULES),
         optimizers=_entries(training.OPTIMIZERS),
     )
@@ -41,7 +43,7 @@ def _entry(kind: type[BaseModel]) -> CatalogEntry:
         title=getattr(kind, "title", kind.__name__),
         description=inspect.cleandoc(kind.__doc__ or ""),
         formula=getattr(kind, "formula", None),
-        paper=getattr(kind, "paper", None),
+        paper=getattr(kind, "paper", None) or None,
         needs=sorted(getattr(kind, "needs", ())),
         json_schema=kind.model_json_schema(),
     )

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from app.contract.base import Contract
 from app.contract.errors import Problem
+from app.contract.samples import SampleKind
 
 
 class Tensor(Contract):
@@ -47,6 +48,7 @@ class DatasetInspection(Contract):
     rows: int | None = None
     inputs: Tensor | None = None
     """The inputs' array; its shape has the samples first."""
+    sample_kind: SampleKind = "array"
     labels: Tensor | None = None
     labelled: int = 0
     unlabelled: int = 0
@@ -61,3 +63,8 @@ class DatasetInspection(Contract):
     preview: list[dict[str, Any]] = Field(default_factory=list)
     """The first samples, cut short."""
     problems: list[Problem] = Field(default_factory=list)
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """The shape of one sample; empty for text."""
+        return self.inputs.shape[1:] if self.inputs else ()

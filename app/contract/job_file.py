@@ -17,7 +17,7 @@ from app.contract.architectures import Architecture
 from app.contract.base import Contract
 from app.contract.inspection import DatasetInspection, ModelInspection
 from app.contract.spec import JobSpec, KeyMap
-from app.contract.transfer import Splits, TransferFormat
+from app.contract.transfer import Splits, Tensors, TransferFormat
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -40,7 +40,7 @@ class TeacherInput(Contract):
 class TransferSetInput(Contract):
     path: str = "inputs/transfer_set"
     sha256: str | None = None
-    format: TransferFormat = TransferFormat()
+    format: TransferFormat = Tensors()
     splits: Splits = Splits()
 
 

@@ -10,7 +10,7 @@ from app.contract.errors import Problem
 from app.contract.inspection import DatasetInspection, ModelInspection
 from app.contract.spec import JobSpec, KeyMap, Labels, Name
 from app.contract.states import BlockedBy, FailureCode, InspectionState, JobState, Phase, StopReason
-from app.contract.transfer import Splits, TransferFormat
+from app.contract.transfer import Splits, Tensors, TransferFormat
 
 
 class Resource(BaseModel):
@@ -88,7 +88,7 @@ class DatasetCreate(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     file: str = Field(pattern=r"^file_[0-9a-f]{32}$")
-    format: TransferFormat = TransferFormat()
+    format: TransferFormat = Tensors()
     splits: Splits = Splits()
     name: Name | None = None
 
@@ -248,5 +248,7 @@ class Catalog(Resource):
     objectives: list[CatalogEntry]
     architectures: list[CatalogEntry]
     transfer_sets: list[CatalogEntry]
+    augmentations: list[CatalogEntry]
+    views: list[CatalogEntry]
     schedules: list[CatalogEntry]
     optimizers: list[CatalogEntry]

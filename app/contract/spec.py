@@ -5,10 +5,12 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, field_validator
 
 from app.contract.architectures import Architecture
+from app.contract.augmentations import AugmentationStep
 from app.contract.base import Contract
 from app.contract.objectives import HardTarget, ObjectiveTerm, SoftTarget
 from app.contract.schedules import extremes
 from app.contract.training import Training
+from app.contract.views import Fresh, Views
 
 ModelId = Annotated[str, StringConstraints(pattern=r"^mdl_[0-9a-f]{32}$")]
 DatasetId = Annotated[str, StringConstraints(pattern=r"^ds_[0-9a-f]{32}$")]
@@ -40,6 +42,11 @@ class JobSpec(Contract):
     )
     """Terms that are added up, each times its weight. By default 0.9 soft targets and 0.1 hard targets; without labels
     the hard targets take no part."""
+    augmentation: tuple[AugmentationStep, ...] = Field(default=(), max_length=16)
+    """Steps from a sample to the view of it that teacher and student train on, in this order; none: the sample as it
+    is. Evaluation always looks at the samples as they are."""
+    views: Views = Fresh()
+    """How many views of each sample there are; without augmentation there is but one."""
     training: Training = Training()
     control: bool = True
     """Also train the same student on labels alone, so that the report can say what the teacher was worth."""
@@ -61,3 +68,10 @@ class JobSpec(Contract):
         if all(max(extremes(term.weight)) == 0 for term in terms):
             raise ValueError("the weights sum to 0: nothing would be learnt; give a term a weight above 0")
         return terms
+
+    @field_validator("augmentation")
+    @classmethod
+    def _mixes_once(cls, steps: tuple[AugmentationStep, ...]) -> tuple[AugmentationStep, ...]:
+        if sum(step.mixes for step in steps) > 1:
+            raise ValueError("only one step may mix samples (mixup or cutmix): a label has two parts, not four")
+        return steps

@@ -11,7 +11,7 @@ from app.contract.errors import Problem
 from app.contract.inspection import DatasetInspection, ModelInspection
 from app.contract.job_file import InspectDataset, InspectModel
 from app.contract.states import InspectionState
-from app.contract.transfer import Splits, TransferFormat
+from app.contract.transfer import FORMAT, Splits
 from app.db.session import doorbells
 from app.db.tables import File, Model
 from app.inspections.repository import InspectionRepository, Subject
@@ -47,9 +47,7 @@ async def claim(session: AsyncSession, seconds: float) -> Inspecting | None:
 def _task(subject: Subject) -> InspectModel | InspectDataset:
     if isinstance(subject, Model):
         return InspectModel(architecture=_ARCHITECTURE.validate_python(subject.architecture), key_map=subject.key_map)
-    return InspectDataset(
-        format=TransferFormat.model_validate(subject.format), splits=Splits.model_validate(subject.splits)
-    )
+    return InspectDataset(format=FORMAT.validate_python(subject.format), splits=Splits.model_validate(subject.splits))
 
 
 async def finish(

@@ -8,6 +8,7 @@ from app.contract.objectives import Term
 from app.contract.schedules import extremes
 from app.contract.spec import JobSpec
 from app.contract.states import InspectionState
+from app.contract.views import Fresh
 from app.db.tables import Dataset, Model
 from app.models.service import architecture_of
 
@@ -52,15 +53,17 @@ def _classes(spec: JobSpec, teacher: Model) -> Iterator[Problem]:
 
 def _fits_data(spec: JobSpec, teacher: Model, dataset: Dataset) -> Iterator[Problem]:
     found = _inspected(dataset)
-    if found is None or found.inputs is None:
+    if found is None or not found.rows:
         return
-    shape = found.inputs.shape[1:]
     for pointer, who, network in (
         ("/teacher", "the teacher", architecture_of(teacher)),
         ("/student/architecture", "the student", spec.student.architecture),
     ):
-        if refusal := network.refuses_sample(shape):
+        if refusal := network.refuses(found.sample_kind, found.sample_shape):
             yield Problem(pointer=pointer, detail=f"{who} does not fit the transfer set: {refusal}")
+    for index, step in enumerate(spec.augmentation):
+        if refusal := step.refuses(found.sample_kind, found.sample_shape):
+            yield Problem(pointer=f"/augmentation/{index}", detail=refusal)
     classes = spec.student.architecture.classes
     if found.classes is not None and found.classes > classes:
         detail = (
@@ -98,6 +101,8 @@ def _advice(spec: JobSpec, found: DatasetInspection) -> Iterator[Problem]:
     if spec.training.early_stopping and not found.splits.get("validation"):
         detail = "the transfer set has no validation part, so early stopping never acts"
         yield Problem(pointer="/training/early_stopping", detail=detail)
+    if spec.views != Fresh() and not spec.augmentation:
+        yield Problem(pointer="/views", detail="without augmentation there is but one view of each sample")
     if not found.labelled_splits.get("train"):
         if spec.control:
             yield Problem(pointer="/control", detail="without labels there is no student to train without the teacher")

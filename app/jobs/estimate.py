@@ -6,6 +6,7 @@ from app.contract.architectures import Family
 from app.contract.inspection import DatasetInspection
 from app.contract.resources import Estimate
 from app.contract.spec import JobSpec
+from app.contract.views import Fixed
 
 _FLOPS_PER_SECOND = 5e9
 _SECONDS_PER_STEP = 4e-4
@@ -18,14 +19,15 @@ _FORWARD_AND_BACKWARD = 3
 def estimate(spec: JobSpec, teacher: Family, found: DatasetInspection) -> Estimate | None:
     """Return the estimate, or None where the transfer set's inputs or a network's size are not known here."""
     sizes = teacher.size(), spec.student.architecture.size()
-    if found.inputs is None or not found.rows or None in sizes:
+    if not found.rows or None in sizes:
         return None
-    shape = found.inputs.shape[1:]
+    shape = found.sample_shape
     rows = found.splits.get("train", found.rows)
     runs = 2 if spec.control and found.labelled_splits.get("train") else 1
     steps = ceil(rows / spec.training.batch_size) * spec.training.epochs * runs
     passes = _FORWARD_AND_BACKWARD * rows * spec.training.epochs * runs
-    work = (teacher.flops(shape) or 0) * found.rows + passes * (spec.student.architecture.flops(shape) or 0)
+    looks = found.rows if not spec.augmentation else _looks(spec, rows)
+    work = (teacher.flops(shape) or 0) * looks + passes * (spec.student.architecture.flops(shape) or 0)
     taught, learnt = (size or 0 for size in sizes)
     # Weights, gradients and optimiser state, twice over for the best student; then data and soft targets.
     weights = _BYTES * (taught + 6 * learnt)
@@ -38,3 +40,9 @@ def estimate(spec: JobSpec, teacher: Family, found: DatasetInspection) -> Estima
         teacher_parameters=taught,
         student_parameters=learnt,
     )
+
+
+def _looks(spec: JobSpec, rows: int) -> int:
+    """Return how many views the teacher looks at, of `rows` training samples."""
+    epochs = spec.training.epochs
+    return rows * (min(spec.views.count, epochs) if isinstance(spec.views, Fixed) else epochs)

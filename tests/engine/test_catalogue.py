@@ -7,6 +7,7 @@ import torch
 
 import worker.engine
 from app.contract.architectures import FAMILIES, Family, Lstm, Mlp
+from app.contract.augmentations import AUGMENTATIONS
 from app.contract.objectives import TERMS
 from app.contract.training import OPTIMIZERS
 from app.contract.transfer import FORMATS
@@ -22,7 +23,13 @@ NETWORKS: list[tuple[Lstm | Mlp, tuple[int, ...]]] = [
 
 
 @pytest.mark.parametrize(
-    ("folder", "classes"), [("objectives", TERMS), ("architectures", FAMILIES), ("transfer_sets", FORMATS)]
+    ("folder", "classes"),
+    [
+        ("objectives", TERMS),
+        ("architectures", FAMILIES),
+        ("transfer_sets", FORMATS),
+        ("augmentations", AUGMENTATIONS),
+    ],
 )
 def test_classes_and_files_are_the_same_list(folder: str, classes: tuple[type, ...]) -> None:
     files = {path.stem for path in (ENGINE / folder).glob("*.py")} - {"__init__"}

@@ -26,7 +26,11 @@ class Counted:
 
 
 def store(folder: Path, counted: Counted, inputs: torch.Tensor, **key: object) -> SoftTargets:
-    return SoftTargets(folder, {"teacher": "a", "data": "b", **key}, counted.teacher, inputs, 3)
+    def predict(rows_B: torch.Tensor) -> torch.Tensor:
+        return counted.teacher.logits(inputs[rows_B])
+
+    named = {"teacher": "a", "data": "b", **key}
+    return SoftTargets(folder, named, predict, (len(inputs), 3), torch.device("cpu"))
 
 
 def test_each_sample_is_computed_once_and_read_back_for_ever(tmp_path: Path) -> None:

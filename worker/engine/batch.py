@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from app.contract.schedules import Schedule, value_at
+from worker.engine.views import Blend
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +41,5 @@ class Batch:
     labelled: Tensor | int
     """Labelled samples in the whole accumulated batch, at least 1."""
     position: Position
+    blend: Blend | None = None
+    """The other labels of mixed samples."""

@@ -3,11 +3,13 @@
 import hashlib
 import json
 import random
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from app.contract.events import Notice, Resumed, Run
 from app.contract.job_file import JobFile
@@ -22,11 +24,14 @@ from worker.engine.participation import taking_part, why_not_monitored
 from worker.engine.plan import Plan
 from worker.engine.reporter import Reporter
 from worker.engine.run import TrainingRun
+from worker.engine.sight import Sight
 from worker.engine.soft_targets import SoftTargets
 from worker.engine.state import TrainState
 from worker.engine.stop import StopSignal
+from worker.engine.targets import Targets
 from worker.engine.teacher import Teacher
 from worker.engine.trace import Trace
+from worker.engine.views import PLAIN, Views
 
 _COSMETIC = {"name", "priority", "max_attempts", "labels"}
 """Fields of a spec that change nothing in a training."""
@@ -46,7 +51,9 @@ class Bench:
         if notice:
             reporter.report(Notice(text=notice))
         self._check_stopping()
-        self.evaluator = Evaluator(self.transfer_set, stop, job.spec.training.batch_size)
+        self.teacher_sight = Sight(self.transfer_set.samples)
+        self.student_sight = Sight(self.transfer_set.samples)
+        self.evaluator = Evaluator(self.transfer_set, self.student_sight, stop, job.spec.training.batch_size)
         made_on = surroundings.exactness(self.device)
         self.checkpoints = Checkpoints(folder / "checkpoints", self.fingerprint, made_on)
 
@@ -58,20 +65,43 @@ class Bench:
         return hashlib.sha256(text.encode()).hexdigest()
 
     @cached_property
-    def targets(self) -> SoftTargets:
+    def views(self) -> Views:
+        """How the runs look at the transfer set."""
+        spec, transfer_set = self.job.spec, self.transfer_set
+        training_N = transfer_set.rows["train"].to(self.device)
+        return Views(transfer_set.samples, spec.augmentation, spec.views, spec.seed, training_N)
+
+    @cached_property
+    def targets(self) -> Targets:
         """The teacher's logits on the transfer set."""
-        source = self.job.teacher
-        key = {
+        teacher, shape = (
+            Teacher(self.teacher.network),
+            (len(self.transfer_set.samples), self.job.teacher.architecture.classes),
+        )
+
+        def open_store(number: int, predict: Callable[[Tensor], Tensor]) -> SoftTargets:
+            return SoftTargets(self.folder / "cache", self._targets_key(number), predict, shape, self.device)
+
+        return Targets(self.views, lambda look: teacher.logits(self.teacher_sight.of(look)), open_store)
+
+    def _targets_key(self, number: int) -> dict[str, object]:
+        """Return all that the teacher's logits on a view depend on."""
+        source, spec = self.job.teacher, self.job.spec
+        steps = [step.model_dump(mode="json") for step in spec.augmentation]
+        return {
             "teacher": self.teacher.sha256,
             "architecture": source.architecture.model_dump(mode="json"),
             "key_map": source.key_map,
             "data": self.transfer_set.sha256,
             "format": self.job.transfer_set.format.model_dump(mode="json"),
-            "view": "identity",
+            "view": "identity" if number == PLAIN else [spec.seed, number, steps, self._training_digest],
             "taps": ["logits"],
         }
-        teacher = Teacher(self.teacher.network)
-        return SoftTargets(self.folder / "cache", key, teacher, self.transfer_set.inputs, source.architecture.classes)
+
+    @cached_property
+    def _training_digest(self) -> str:
+        # Samples are mixed with training samples: which those are is a part of the view.
+        return hashlib.sha256(self.transfer_set.rows["train"].numpy().tobytes()).hexdigest()
 
     @cached_property
     def plan(self) -> Plan:
@@ -104,6 +134,8 @@ class Bench:
             stopping=stopping,
             plan=plan,
             transfer_set=self.transfer_set,
+            sight=self.student_sight,
+            views=self.views,
             targets=self.targets,
             objective=state.objective,
             state=state,

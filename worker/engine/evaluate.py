@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from worker.engine.batch import Batch, Position
 from worker.engine.inputs import TransferSet
 from worker.engine.objective import Objective
+from worker.engine.sight import Sight
 from worker.engine.stop import StopSignal
 
 _BATCH = 256
@@ -33,15 +34,17 @@ def evaluating(network: nn.Module) -> Iterator[None]:
 class Evaluator:
     """Logits of a part of the transfer set, batch by batch, heeding a stop in between."""
 
-    def __init__(self, transfer_set: TransferSet, stop: StopSignal, batch_size: int) -> None:
+    def __init__(self, transfer_set: TransferSet, sight: Sight, stop: StopSignal, batch_size: int) -> None:
         self.transfer_set = transfer_set
+        self.sight = sight
+        """As the student sees it."""
         self._stop = stop
         self._batch = max(batch_size, _BATCH)
 
     def logits(self, network: nn.Module, part: str) -> Tensor:
         """Return a network's logits (N, C) on a part."""
         with evaluating(network):
-            return self.collect(lambda rows_B: network(self.transfer_set.inputs.index_select(0, rows_B)), part)
+            return self.collect(lambda rows_B: network(self.sight.plain(rows_B)), part)
 
     def collect(self, predict: Predict, part: str) -> Tensor:
         """Return what `predict` says (N, C) of a part's rows. Raises Stopped."""
@@ -53,7 +56,7 @@ class Evaluator:
 
     def rows(self, part: str) -> Tensor:
         """Return a part's rows (N,), on the device."""
-        return self.transfer_set.rows[part].to(self.transfer_set.inputs.device)
+        return self.transfer_set.rows[part].to(self.transfer_set.device)
 
 
 def metrics(

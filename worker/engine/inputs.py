@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from worker.engine import build, key_maps, splits, tensor_file
 from worker.engine.checkpoint import digest
 from worker.engine.failures import EngineFailure, Refused
 from worker.engine.fit import Shape, compare
+from worker.engine.samples import ArraySamples, Samples
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,7 @@ class TeacherWeights:
 class TransferSet:
     """A transfer set, resident on the job's device."""
 
-    inputs: Tensor
-    """(N, ...), float32."""
+    samples: Samples
     labels_N: Tensor
     """int64, -1 = none."""
     rows: dict[str, Tensor]
@@ -42,14 +43,16 @@ class TransferSet:
     sha256: str
 
     @property
-    def sample_shape(self) -> tuple[int, ...]:
-        return tuple(self.inputs.shape[1:])
+    def device(self) -> torch.device:
+        return self.labels_N.device
 
-    def count_labelled(self, rows_B: Tensor) -> Tensor | int:
-        """Return the number of labelled samples in a batch, at least 1, without waiting for the device."""
-        if all(len(self.rows[part]) == len(self.labelled_rows[part]) for part in self.rows):
-            return len(rows_B)
-        return (self.labels_N.index_select(0, rows_B) != UNLABELLED).sum().clamp(min=1)
+    @cached_property
+    def labelled_throughout(self) -> bool:
+        return all(len(self.rows[part]) == len(self.labelled_rows[part]) for part in self.rows)
+
+    def count_labelled(self, labels_B: Tensor) -> Tensor | int:
+        """Return the number of labels in a batch of them, at least 1, without waiting for the device."""
+        return len(labels_B) if self.labelled_throughout else (labels_B != UNLABELLED).sum().clamp(min=1)
 
 
 def load_teacher(folder: Path, source: TeacherInput, where: torch.device) -> TeacherWeights:
@@ -86,12 +89,12 @@ def load_transfer_set(folder: Path, source: TransferSetInput, where: torch.devic
         raise EngineFailure(FailureCode.INVALID_TRANSFER_SET, str(refusal)) from refusal
     if arrays.problems:
         raise EngineFailure(FailureCode.INVALID_TRANSFER_SET, " ".join(arrays.problems))
-    inputs = arrays.inputs.to(torch.float32).contiguous()
-    labels_N = arrays.labels_N if arrays.labels_N is not None else torch.full((len(inputs),), UNLABELLED)
+    samples = ArraySamples(arrays.inputs.to(torch.float32).contiguous().to(where))
+    labels_N = arrays.labels_N if arrays.labels_N is not None else torch.full((len(samples),), UNLABELLED)
     part_N = arrays.split_N.numpy() if arrays.split_N is not None else splits.draw(labels_N.numpy(), source.splits)
     rows = {part: torch.from_numpy(np.ascontiguousarray(found)) for part, found in splits.rows_by_part(part_N).items()}
     labelled = {part: found[labels_N[found] != UNLABELLED] for part, found in rows.items()}
-    return TransferSet(inputs.to(where), labels_N.to(where), rows, labelled, sha256)
+    return TransferSet(samples, labels_N.to(where), rows, labelled, sha256)
 
 
 def check(job: JobFile, transfer_set: TransferSet) -> None:
@@ -101,8 +104,11 @@ def check(job: JobFile, transfer_set: TransferSet) -> None:
         text = f"The teacher has {teacher.classes} classes and the student {student.classes}; they must be equal."
         raise EngineFailure(FailureCode.INVALID_SPEC, text)
     for who, architecture in (("teacher", teacher), ("student", student)):
-        if reason := architecture.refuses_sample(transfer_set.sample_shape):
+        if reason := architecture.refuses(transfer_set.samples.kind, transfer_set.samples.shape):
             raise EngineFailure(FailureCode.INVALID_SPEC, f"The transfer set does not fit the {who}: {reason}.")
+    for step in job.spec.augmentation:
+        if reason := step.refuses(transfer_set.samples.kind, transfer_set.samples.shape):
+            raise EngineFailure(FailureCode.INVALID_SPEC, f"{reason}.")
     largest = int(transfer_set.labels_N.max())
     if largest >= student.classes:
         text = f"The transfer set has the label {largest}; {student.classes} classes are 0 to {student.classes - 1}."

@@ -66,7 +66,7 @@ def _trained(
 
 def _report(bench: Bench, student: Outcome, control: Outcome | None, no_control: str | None) -> Report:
     architecture, spec = bench.job.spec.student.architecture, bench.job.spec
-    scorer = Scorer(bench.evaluator, bench.targets, evaluated_on(bench.transfer_set))
+    scorer = Scorer(bench.evaluator, bench.targets, bench.teacher_sight, evaluated_on(bench.transfer_set))
     runs = {Run.STUDENT: student} | ({Run.CONTROL: control} if control else {})
     report = Report(
         evaluated_on=scorer.where,

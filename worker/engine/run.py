@@ -19,10 +19,12 @@ from worker.engine.inputs import TransferSet
 from worker.engine.objective import Objective
 from worker.engine.plan import Plan
 from worker.engine.reporter import Reporter
-from worker.engine.soft_targets import SoftTargets
+from worker.engine.sight import Sight
 from worker.engine.state import TrainState
 from worker.engine.stop import StopSignal
+from worker.engine.targets import Targets
 from worker.engine.trace import Trace, non_finite
+from worker.engine.views import Blend, Look, Views, labelled
 
 
 @dataclass
@@ -34,7 +36,10 @@ class TrainingRun:
     stopping: EarlyStopping | None
     plan: Plan
     transfer_set: TransferSet
-    targets: SoftTargets
+    sight: Sight
+    """As this network sees the set."""
+    views: Views
+    targets: Targets
     objective: Objective
     state: TrainState
     trace: Trace
@@ -87,12 +92,14 @@ class TrainingRun:
     def _step(self, index_B: Tensor, *, cached: bool) -> Tensor:
         position, optimizer = self.plan.position(self.state.step), self.state.optimizer
         _set_learning_rate(optimizer, position.of(self.settings.optimizer.learning_rate))
-        labelled = self.transfer_set.count_labelled(index_B)
+        labels_B, _ = self._labels(index_B)
+        whole = len(index_B), self.transfer_set.count_labelled(labels_B)
         values_K: Tensor | None = None
         for part_B in self.plan.micro_batches(index_B):
-            student_BC = self.state.network(self.transfer_set.inputs.index_select(0, part_B))
-            labels_B = self.transfer_set.labels_N.index_select(0, part_B)
-            batch = Batch(student_BC, self._teacher(part_B, cached=cached), labels_B, len(index_B), labelled, position)
+            look = self.views.look(part_B, self.view)
+            labels_B, blend = self._labels(part_B)
+            student_BC = self.state.network(self.sight.of(look))
+            batch = Batch(student_BC, self._teacher(look, cached=cached), labels_B, *whole, position, blend)
             loss, share_K = self.objective(batch)
             loss.backward()
             values_K = share_K if values_K is None else values_K + share_K
@@ -103,10 +110,15 @@ class TrainingRun:
         assert values_K is not None
         return values_K
 
-    def _teacher(self, index_B: Tensor, *, cached: bool) -> Tensor | None:
+    def _labels(self, index_B: Tensor) -> tuple[Tensor, Blend | None]:
+        labels_B = self.transfer_set.labels_N.index_select(0, index_B)
+        blend = self.views.blend(index_B, self.view, self.transfer_set.labels_N)
+        return labelled(labels_B, blend), blend
+
+    def _teacher(self, look: Look, *, cached: bool) -> Tensor | None:
         if not self.objective.needs_teacher:
             return None
-        return self.targets.read(index_B) if cached else self.targets.fetch(index_B)
+        return self.targets.read(look) if cached else self.targets.fetch(look)
 
     def _close_epoch(self) -> None:
         self.targets.flush()
@@ -121,7 +133,7 @@ class TrainingRun:
 
     def _evaluate(self) -> dict[str, float]:
         student_NC = self.evaluator.logits(self.state.network, "validation")
-        teacher_NC = self.evaluator.collect(self.targets.fetch, "validation")
+        teacher_NC = self.evaluator.collect(self.targets.of_samples, "validation")
         labels_N = self.transfer_set.labels_N[self.evaluator.rows("validation")]
         step, position = self.state.step, self.plan.position(self.state.step)
         found = metrics(self.objective, student_NC, teacher_NC, labels_N, position)
@@ -179,7 +191,7 @@ class TrainingRun:
 
     def _enter_phase(self) -> bool:
         """Report the phase where it changes; return whether every soft target of this epoch is already there."""
-        cached = not self.objective.needs_teacher or self.targets.complete(self.plan.rows_N)
+        cached = not self.objective.needs_teacher or self.targets.complete(self.plan.rows_N, self.view)
         phase = Phase.TRAINING if cached else Phase.TEACHER_PASS
         if phase != self.phase:
             self.reporter.report(PhaseEntered(phase=phase, run=self.run))
@@ -191,6 +203,11 @@ class TrainingRun:
         elapsed, self.since = now - self.since, now
         self.state.seconds += elapsed
         return elapsed
+
+    @property
+    def view(self) -> int:
+        """The number of the view that this epoch sees."""
+        return self.views.number(self.state.epoch)
 
     def _parameters(self) -> list[Tensor]:
         return [tensor for group in self.state.optimizer.param_groups for tensor in group["params"]]

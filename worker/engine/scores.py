@@ -11,7 +11,8 @@ from worker.engine import blueprint, calibration
 from worker.engine.evaluate import Evaluator
 from worker.engine.inputs import TransferSet
 from worker.engine.latency import median_latency_ms
-from worker.engine.soft_targets import SoftTargets
+from worker.engine.sight import Sight
+from worker.engine.targets import Targets
 
 _PREFERRED = ("test", "validation", "train")
 
@@ -34,25 +35,26 @@ class Scorer:
     """Scores networks on one part, against one teacher."""
 
     evaluator: Evaluator
-    targets: SoftTargets
+    targets: Targets
+    teacher_sight: Sight
     where: Evaluated
 
     def teacher(self, network: nn.Module, architecture: Family, size: int) -> Scores:
         """Score the teacher by its stored logits."""
         part, fitted = self._teacher_logits(self.where.split), self._teacher_logits(self.where.scaled_on)
-        return self._score(network, architecture, size, part, fitted)
+        return self._score(network, architecture, size, part, fitted, self.teacher_sight)
 
     def student(self, network: nn.Module, architecture: Family) -> Scores:
         """Score a student or control."""
         size = sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
         part, fitted = self._logits(network, self.where.split), self._logits(network, self.where.scaled_on)
-        return self._score(network, architecture, size, part, fitted)
+        return self._score(network, architecture, size, part, fitted, self.evaluator.sight)
 
     def _score(
-        self, network: nn.Module, architecture: Family, size: int, logits_NC: Tensor, fitted_NC: Tensor
+        self, network: nn.Module, architecture: Family, size: int, logits_NC: Tensor, fitted_NC: Tensor, sight: Sight
     ) -> Scores:
         teacher_NC, labels_N = self._teacher_logits(self.where.split), self._labels(self.where.split)
-        transfer_set = self.evaluator.transfer_set
+        sample = sight.plain(self.evaluator.rows(self.where.split)[:1])
         return Scores(
             agreement=float((logits_NC.argmax(1) == teacher_NC.argmax(1)).double().mean()),
             kl_to_teacher=calibration.divergence(teacher_NC, logits_NC),
@@ -60,12 +62,12 @@ class Scorer:
             **_scaled(logits_NC, labels_N, fitted_NC, self._labels(self.where.scaled_on)),
             parameters=blueprint.size(architecture),
             bytes=size,
-            flops=blueprint.flops(architecture, transfer_set.inputs[:1]),
-            latency_ms=median_latency_ms(network, transfer_set.inputs[:1]),
+            flops=blueprint.flops(architecture, sample),
+            latency_ms=median_latency_ms(network, sample),
         )
 
     def _teacher_logits(self, part: str | None) -> Tensor:
-        return self.evaluator.collect(self.targets.fetch, part).cpu().double() if part else torch.empty(0)
+        return self.evaluator.collect(self.targets.of_samples, part).cpu().double() if part else torch.empty(0)
 
     def _logits(self, network: nn.Module, part: str | None) -> Tensor:
         return self.evaluator.logits(network, part).cpu().double() if part else torch.empty(0)

@@ -1,9 +1,9 @@
-"""The teacher's logits, computed once and kept memory-mapped. N = samples of the set, B = batch, C = classes."""
+"""The teacher's logits on one view, computed once and kept memory-mapped. N = samples, B = batch, C = classes."""
 
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,6 @@ from torch import Tensor
 
 from app.contract.states import FailureCode
 from worker.engine.failures import EngineFailure
-from worker.engine.teacher import Teacher
 
 SMALL_BYTES = 64 * 2**20
 """Up to here the logits are kept as float32, beyond as float16."""
@@ -25,19 +24,26 @@ class SoftTargets:
     `key` names all that the logits depend on (teacher, data, view, taps): another key is another file.
     """
 
-    def __init__(self, folder: Path, key: Mapping[str, object], teacher: Teacher, inputs: Tensor, classes: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        key: Mapping[str, object],
+        predict: Callable[[Tensor], Tensor],
+        shape: tuple[int, int],
+        device: torch.device,
+    ) -> None:
+        """`predict` tells the logits (B, C) of rows (B,) of this view; `shape` is (N, C)."""
         folder.mkdir(parents=True, exist_ok=True)
-        self._teacher = teacher
-        self._inputs = inputs
+        self._predict = predict
         text = json.dumps(key, sort_keys=True)
         name = f"soft_targets-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
-        kind = np.float32 if len(inputs) * classes * 4 <= SMALL_BYTES else np.float16
-        self._stored_NC = _mapped(folder / f"{name}.npy", (len(inputs), classes), np.dtype(kind))
-        self._stored_filled_N = _mapped(folder / f"{name}.filled.npy", (len(inputs),), np.dtype(np.bool_))
+        kind = np.float32 if shape[0] * shape[1] * 4 <= SMALL_BYTES else np.float16
+        self._stored_NC = _mapped(folder / f"{name}.npy", shape, np.dtype(kind))
+        self._stored_filled_N = _mapped(folder / f"{name}.filled.npy", shape[:1], np.dtype(np.bool_))
         self._filled_N = torch.from_numpy(self._stored_filled_N.copy())
         # On the CPU these are the mapped pages themselves; on a GPU a resident copy, written back by `flush`.
         self._host_NC = torch.from_numpy(self._stored_NC)
-        self._values_NC = self._host_NC.to(inputs.device)
+        self._values_NC = self._host_NC.to(device)
         self._dirty = False
 
     def complete(self, rows_B: Tensor) -> bool:
@@ -71,7 +77,7 @@ class SoftTargets:
         # The whole batch, also where only a part is missing: rounding depends on a batch's size, and a run that was
         # interrupted must get the same bits.
         missing_B = ~self._filled_N[rows_on_host_B]
-        logits_BC = self._teacher.logits(self._inputs.index_select(0, rows_B))
+        logits_BC = self._predict(rows_B)
         self._check_finite(logits_BC, rows_on_host_B)
         kind = self._values_NC.dtype
         limit = torch.finfo(kind).max

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from app.contract.base import Contract
+from app.contract.samples import SampleKind
 
 Width = Annotated[int, Field(ge=1, le=65_536)]
 Depth = Annotated[int, Field(ge=1, le=64)]
@@ -17,9 +18,17 @@ class Family(Contract):
     title: ClassVar[str]
     sample_axes: ClassVar[str]
     """The axes of one input sample, in words."""
+    takes: ClassVar[frozenset[SampleKind]] = frozenset({"array"})
+    """The samples that it can look at."""
 
     classes: Classes
     """Width of the output: the number of classes."""
+
+    def refuses(self, kind: SampleKind, shape: tuple[int, ...]) -> str | None:
+        """Return why samples of this kind and shape (no batch axis) do not fit, or None."""
+        if kind not in self.takes:
+            return f"{self.title} takes {' or '.join(sorted(self.takes))} samples, and these are {kind}"
+        return self.refuses_sample(shape)
 
     def refuses_sample(self, shape: tuple[int, ...]) -> str | None:
         """Return why a sample of this shape (no batch axis) does not fit, or None."""

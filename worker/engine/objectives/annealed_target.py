@@ -19,6 +19,15 @@ class Loss(nn.Module):
         share = batch.position.of(self.term.label_share)
         target_BC = softmax(batch.teacher_BC, dim=1)
         share_B1 = (batch.labels_B >= 0).to(target_BC.dtype).mul(share).unsqueeze(1)
-        label_BC = one_hot(batch.labels_B.clamp(min=0), target_BC.shape[1])
+        label_BC = _one_hot(batch).to(target_BC.dtype)
         target_BC = share_B1 * label_BC + (1 - share_B1) * target_BC
         return -(target_BC * log_softmax(batch.student_BC, dim=1)).sum() / batch.samples
+
+
+def _one_hot(batch: Batch) -> Tensor:
+    classes = batch.student_BC.shape[1]
+    own_BC = one_hot(batch.labels_B.clamp(min=0), classes)
+    if batch.blend is None:
+        return own_BC
+    other_BC = one_hot(batch.blend.labels_B.clamp(min=0), classes)
+    return other_BC + batch.blend.share_B.unsqueeze(1) * (own_BC - other_BC)

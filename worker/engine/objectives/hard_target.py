@@ -1,5 +1,6 @@
 """Cross-entropy to the labels; label smoothing: Szegedy et al. 2016, arXiv:1512.00567. B = batch, C = classes."""
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -9,18 +10,25 @@ from worker.engine.batch import Batch
 
 
 class Loss(nn.Module):
-    """mean_labelled CE(smooth(y, ε), softmax(s)); 0 where the batch has no labels."""
+    """mean_labelled CE(smooth(y, ε), softmax(s)); 0 where the batch has no labels.
+
+    A mixed sample has the mixture of both labels as its target, and takes part where both are known.
+    """
 
     def __init__(self, term: HardTarget) -> None:
         super().__init__()
         self.term = term
 
     def forward(self, batch: Batch) -> Tensor:
-        total = cross_entropy(
-            batch.student_BC,
-            batch.labels_B,
-            ignore_index=UNLABELLED,
-            reduction="sum",
-            label_smoothing=self.term.label_smoothing,
+        if batch.blend is None:
+            return self._against(batch.student_BC, batch.labels_B, "sum") / batch.labelled
+        # Cross-entropy is linear in its target: a mixed target's is the mixture of both.
+        own_B = self._against(batch.student_BC, batch.labels_B, "none")
+        other_B = self._against(batch.student_BC, batch.blend.labels_B.where(batch.labels_B >= 0, UNLABELLED), "none")
+        return torch.lerp(other_B, own_B, batch.blend.share_B).sum() / batch.labelled
+
+    def _against(self, student_BC: Tensor, labels_B: Tensor, reduction: str) -> Tensor:
+        smoothing = self.term.label_smoothing
+        return cross_entropy(
+            student_BC, labels_B, ignore_index=UNLABELLED, reduction=reduction, label_smoothing=smoothing
         )
-        return total / batch.labelled

@@ -1,6 +1,4 @@
-"""Transfer sets: the data that carries the teacher's knowledge over; one file each in the engine."""
-
-from typing import ClassVar, Literal
+"""Labels and parts: what every transfer set has, whatever its format."""
 
 from pydantic import Field, model_validator
 
@@ -26,21 +24,3 @@ class Splits(Contract):
         if self.validation + self.test >= 1:
             raise ValueError("validation and test together must leave something to train on (their sum is below 1)")
         return self
-
-
-class Tensors(Contract):
-    """Arrays in one .safetensors or .npz file: inputs (samples first), labels (integers, -1 = none), a given split."""
-
-    title: ClassVar[str] = "Tensors"
-
-    kind: Literal["tensors"] = "tensors"
-    inputs: str | None = None
-    """Name of the inputs' array; by default `inputs`, `x` or `X`."""
-    labels: str | None = None
-    """Name of the labels' array; by default `labels`, `y` or `Y` where there is one."""
-    split: str | None = None
-    """Name of an array with each sample's part (0 train, 1 validation, 2 test); by default `split` if there."""
-
-
-TransferFormat = Tensors
-FORMATS: tuple[type[Tensors], ...] = (Tensors,)

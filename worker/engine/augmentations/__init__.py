@@ -1,0 +1,5 @@
+"""The augmentations: one file each, named as in `app.contract.augmentations`; each defines `change` or `share`/`blend`.
+
+`change(step, raw, draws)` returns the batch changed. A step that mixes defines `share(step, shape, draws)`, the part
+(B,) of each sample and its label that is its own, and `blend(step, raw, other, draws)`.
+"""
