@@ -65,6 +65,8 @@ class DatasetInspection(Contract):
     problems: list[Problem] = Field(default_factory=list)
 
     @property
-    def sample_shape(self) -> tuple[int, ...]:
-        """The shape of one sample; empty for text."""
-        return self.inputs.shape[1:] if self.inputs else ()
+    def sample_shape(self) -> tuple[int, ...] | None:
+        """The shape of one sample, empty for text; None where it is not known."""
+        if self.sample_kind == "text":
+            return ()
+        return self.inputs.shape[1:] if self.inputs else None

@@ -53,7 +53,7 @@ def _classes(spec: JobSpec, teacher: Model) -> Iterator[Problem]:
 
 def _fits_data(spec: JobSpec, teacher: Model, dataset: Dataset) -> Iterator[Problem]:
     found = _inspected(dataset)
-    if found is None or not found.rows:
+    if found is None or found.sample_shape is None:
         return
     for pointer, who, network in (
         ("/teacher", "the teacher", architecture_of(teacher)),

@@ -18,10 +18,9 @@ _FORWARD_AND_BACKWARD = 3
 
 def estimate(spec: JobSpec, teacher: Family, found: DatasetInspection) -> Estimate | None:
     """Return the estimate, or None where the transfer set's inputs or a network's size are not known here."""
-    sizes = teacher.size(), spec.student.architecture.size()
-    if not found.rows or None in sizes:
+    sizes, shape = (teacher.size(), spec.student.architecture.size()), found.sample_shape
+    if not found.rows or shape is None or None in sizes:
         return None
-    shape = found.sample_shape
     rows = found.splits.get("train", found.rows)
     runs = 2 if spec.control and found.labelled_splits.get("train") else 1
     steps = ceil(rows / spec.training.batch_size) * spec.training.epochs * runs
