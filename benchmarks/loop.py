@@ -108,7 +108,12 @@ def write_job(folder: Path, samples: int, epochs: int) -> Path:
         "device": "cpu",
     }
     splits = {"splits": {"validation": 0}}
-    content = {"spec": spec, "teacher": {"architecture": TEACHER.model_dump()}, "transfer_set": splits}
+    content = {
+        "spec": spec,
+        "teachers": [{"architecture": TEACHER.model_dump()}],
+        "student": {"architecture": STUDENT.model_dump()},
+        "transfer_set": splits,
+    }
     (folder / "job.json").write_text(json.dumps(content))
     return folder
 
@@ -130,7 +135,7 @@ def engine_epochs(folder: Path) -> Epoch:
 def naive(folder: Path) -> Epoch:
     """Return an epoch as people write it: DataLoader, teacher in every step, plain AdamW, loss.item()."""
     bench = still_life(folder)
-    teacher, student = bench.teacher.network.eval(), build.network(STUDENT)
+    teacher, student = bench.teachers[0].network.eval(), build.network(STUDENT)
     optimizer = torch.optim.AdamW(student.parameters(), lr=RATE)
     loader = DataLoader(TensorDataset(*tensors(bench)), BATCH, shuffle=True)
 

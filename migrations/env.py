@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
-from sqlalchemy import JSON, Connection, text
+from sqlalchemy import JSON, Connection, event, text
 
 from app.db import tables  # noqa: F401 - fills the metadata
 from app.db.base import Base, UtcDateTime
@@ -38,8 +38,17 @@ def _run(connection: Connection) -> None:
         context.run_migrations()
 
 
+def _without_foreign_keys(connection: Any, _record: Any) -> None:
+    """Changing a column makes SQLite copy its table: dropping the old one must not take along what refers to it."""
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA foreign_keys = OFF")
+    cursor.close()
+
+
 async def _migrate(url: str) -> None:
     engine = create_engine(url)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine.sync_engine, "connect", _without_foreign_keys)
     async with engine.connect() as connection:
         await connection.run_sync(_run)
         await connection.commit()

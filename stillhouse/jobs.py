@@ -6,7 +6,9 @@ from typing import Any
 from app.contract.augmentations import AugmentationStep
 from app.contract.objectives import ObjectiveTerm
 from app.contract.resources import Dataset, Job, Model, Page, Validation
-from app.contract.spec import JobSpec, Student
+from app.contract.spec import JobSpec
+from app.contract.students import Student
+from app.contract.teachers import Ensemble, Member
 from app.contract.training import Training
 from app.contract.views import Views
 from stillhouse import calls, datasets, models
@@ -27,7 +29,7 @@ class Jobs:
     def create(
         self,
         *,
-        teacher: Model | str,
+        teacher: Model | str | Ensemble | Mapping[str, Any] | Sequence[Model | str],
         student: Student | Mapping[str, Any],
         transfer_set: Dataset | str,
         objective: Sequence[ObjectiveTerm | Mapping[str, Any]] | None = None,
@@ -46,10 +48,11 @@ class Jobs:
         """Submit a job; what is left out takes the service's defaults (`app.contract.spec.JobSpec` documents each).
 
         Sent with an idempotency key (a fresh one unless given), so that a lost answer never makes a second job.
-        Raises InvalidSpec, whose `errors` point at everything that is wrong.
+        Several teachers in a list are an ensemble of equals; `Ensemble` gives them weights. Raises InvalidSpec, whose
+        `errors` point at everything that is wrong.
         """
         spec = {
-            "teacher": models.identity_of(teacher),
+            "teacher": _teacher(teacher),
             "student": student,
             "transfer_set": datasets.identity_of(transfer_set),
             "objective": None if objective is None else list(objective),
@@ -93,6 +96,14 @@ class Jobs:
 
     def _bind(self, job: Job) -> JobHandle:
         return JobHandle(self._transport, job, progress=self._progress)
+
+
+def _teacher(teacher: Model | str | Ensemble | Mapping[str, Any] | Sequence[Model | str]) -> Any:
+    if isinstance(teacher, (Model, str)):
+        return models.identity_of(teacher)
+    if isinstance(teacher, (Ensemble, Mapping)):
+        return teacher
+    return Ensemble(members=tuple(Member(model=models.identity_of(member)) for member in teacher))
 
 
 def _plain(spec: Spec) -> Mapping[str, Any]:

@@ -1,7 +1,7 @@
 """Registered networks: `client.models`."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.contract.architectures import Architecture
 from app.contract.resources import File, Model, Page
@@ -13,6 +13,9 @@ from stillhouse.pages import every, same
 from stillhouse.sources import Weights, weights_file
 from stillhouse.transport import Transport
 from stillhouse.waiting import wait_until
+
+if TYPE_CHECKING:
+    from stillhouse.job import JobHandle
 
 SETTLED = frozenset({InspectionState.READY, InspectionState.REJECTED})
 
@@ -45,6 +48,18 @@ class Models:
         model = self._transport.send(
             calls.register("/v1/models", Model, file=file.id, architecture=architecture, key_map=key_map, name=name)
         )
+        return self.wait(model.id, timeout=timeout) if wait else model
+
+    def of_job(
+        self, job: "JobHandle | str", *, name: str | None = None, wait: bool = True, timeout: float | None = None
+    ) -> Model:
+        """Register a job's student as a network, to teach or to be taught further: jobs feed jobs.
+
+        The job need not be over. With `wait`, return when its student is there and inspected (`timeout` in seconds,
+        None: never); without, return at once: jobs that name the model wait for it.
+        """
+        identity = job if isinstance(job, str) else job.id
+        model = self._transport.send(calls.register("/v1/models", Model, job=identity, name=name))
         return self.wait(model.id, timeout=timeout) if wait else model
 
     def wait(self, model: str | Model, *, timeout: float | None = 600) -> Model:

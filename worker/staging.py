@@ -2,16 +2,20 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.contract.job_file import JobFile, TeacherInput, TransferSetInput
+from app.contract.job_file import JobFile, NetworkInput, StudentInput, TeacherInput, TransferSetInput
+from app.contract.spec import JobSpec
+from app.contract.students import StoredWeights
+from app.contract.teachers import members_of
 from app.contract.transfer import FORMAT, Splits
-from app.datasets.repository import DatasetRepository
+from app.db.tables import Model
 from app.files.repository import FileRepository
 from app.jobs.leases import Lease
-from app.models import service as models
-from app.models.repository import ModelRepository
+from app.jobs.named import Named, find, student_key_map
+from app.models.registered import architecture_of, key_map_of
 from app.store import Store, in_thread
 from worker.relay import EVENTS
 from worker.tail import end_last_line, write_whole
@@ -20,40 +24,55 @@ from worker.tail import end_last_line, write_whole
 async def job_file(session: AsyncSession, lease: Lease, threads: int) -> JobFile:
     """Return the leased job's `job.json`."""
     spec = lease.spec
-    teacher = await ModelRepository(session).get(lease.tenant_id, spec.teacher)
-    dataset = await DatasetRepository(session).get(lease.tenant_id, spec.transfer_set)
-    assert teacher  # neither can be deleted while a job names it
-    assert dataset
-    file = await FileRepository(session).get(lease.tenant_id, dataset.file_id)
+    named, missing = await find(session, lease.tenant_id, spec)
+    assert named, missing  # nothing can be deleted while a job names it
+    file = await FileRepository(session).get(lease.tenant_id, named.dataset.file_id)
     assert file
-    architecture, key_map = models.architecture_of(teacher), models.key_map_of(teacher)
     return JobFile(
         spec=spec,
-        teacher=TeacherInput.model_validate(
-            {"sha256": teacher.weights_sha256, "architecture": architecture, "key_map": key_map}
-        ),
+        teachers=tuple(_teacher(place, model, spec) for place, model in enumerate(named.teachers)),
+        student=_student(spec, named),
         transfer_set=TransferSetInput(
             sha256=file.sha256,
-            format=FORMAT.validate_python(dataset.format),
-            splits=Splits.model_validate(dataset.splits),
+            format=FORMAT.validate_python(named.dataset.format),
+            splits=Splits.model_validate(named.dataset.splits),
         ),
-        student_key_map=_student_key_map(lease, type(architecture), key_map),
         threads=threads,
     )
 
 
-def _student_key_map(lease: Lease, teacher: type, teachers_map: dict[str, str]) -> dict[str, str]:
-    student = lease.spec.student
-    if student.key_map is not None:
-        return student.key_map
-    return teachers_map if isinstance(student.architecture, teacher) else {}
+def _teacher(place: int, model: Model, spec: JobSpec) -> TeacherInput:
+    path = f"inputs/teacher-{place + 1}.safetensors"
+    return TeacherInput.model_validate({**_network(model, path), "weight": members_of(spec.teacher)[place].weight})
+
+
+def _student(spec: JobSpec, named: Named) -> StudentInput:
+    stored = named.student if isinstance(spec.student.start(), StoredWeights) else None
+    return StudentInput.model_validate(
+        {
+            "architecture": named.student_architecture(spec),
+            "key_map": student_key_map(spec, named),
+            "weights": _network(stored, "inputs/student.safetensors") if stored else None,
+        }
+    )
+
+
+def _network(model: Model, path: str) -> dict[str, Any]:
+    return {
+        "path": path,
+        "sha256": model.weights_sha256,
+        "architecture": architecture_of(model),
+        "key_map": key_map_of(model),
+    }
 
 
 async def lay_out(folder: Path, job: JobFile, store: Store) -> None:
     """Fill a job's directory. Raises BlobMissing, BlobCorrupt, ServiceUnavailable, OSError."""
     (folder / "inputs").mkdir(parents=True, exist_ok=True)
     end_last_line(folder / EVENTS)
-    for path, sha256 in ((job.teacher.path, job.teacher.sha256), (job.transfer_set.path, job.transfer_set.sha256)):
+    networks: list[NetworkInput] = [*job.teachers, *([job.student.weights] if job.student.weights else [])]
+    inputs = [(network.path, network.sha256) for network in networks]
+    for path, sha256 in (*inputs, (job.transfer_set.path, job.transfer_set.sha256)):
         assert sha256
         await fetch(store, sha256, folder / path)
     write_whole(folder / "job.json", job.model_dump_json(indent=2))

@@ -1,7 +1,7 @@
 """A job's directory, the whole interface to the engine.
 
 JOBDIR/job.json       this file's JobFile (or InspectionFile for `python -m worker.engine.inspection JOBDIR`)
-JOBDIR/inputs/        the teacher's weights and the transfer set
+JOBDIR/inputs/        the teachers' weights, the student's first ones where they are stored, and the transfer set
 JOBDIR/cache/         soft targets, and the runs that are done
 JOBDIR/checkpoints/   the last two, each with its SHA-256
 JOBDIR/out/           what is published: student.safetensors, report.json, manifest.json, job.lock.json
@@ -16,7 +16,8 @@ from pydantic import Field
 from app.contract.architectures import Architecture
 from app.contract.base import Contract
 from app.contract.inspection import DatasetInspection, ModelInspection
-from app.contract.spec import JobSpec, KeyMap
+from app.contract.spec import JobSpec
+from app.contract.students import KeyMap
 from app.contract.transfer import Splits, Tensors, TransferFormat
 
 EXIT_DONE = 0
@@ -27,14 +28,30 @@ EXIT_STOPPED = 75
 """SIGTERM: a checkpoint was written, and the same directory goes on from there."""
 
 
-class TeacherInput(Contract):
-    """The teacher's weights, under the user's parameter names."""
+class NetworkInput(Contract):
+    """A network's weights, under the user's parameter names."""
 
-    path: str = "inputs/teacher.safetensors"
+    path: str
     """Relative to the job's directory."""
     sha256: str | None = None
     architecture: Architecture
     key_map: KeyMap = Field(default_factory=dict)
+
+
+class TeacherInput(NetworkInput):
+    path: str = "inputs/teacher.safetensors"
+    weight: float = Field(default=1.0, gt=0)
+    """Its share in an ensemble."""
+
+
+class StudentInput(Contract):
+    """The network to be trained."""
+
+    architecture: Architecture
+    key_map: KeyMap = Field(default_factory=dict)
+    """Names under which the student is exported: user's prefix -> family's."""
+    weights: NetworkInput | None = None
+    """What training starts from, where that is a stored model."""
 
 
 class TransferSetInput(Contract):
@@ -49,10 +66,9 @@ class JobFile(Contract):
 
     version: Literal[1] = 1
     spec: JobSpec
-    teacher: TeacherInput
+    teachers: tuple[TeacherInput, ...] = Field(min_length=1, max_length=32)
+    student: StudentInput
     transfer_set: TransferSetInput
-    student_key_map: KeyMap = Field(default_factory=dict)
-    """Names under which the student is exported: user's prefix -> family's."""
     threads: int = Field(default=1, ge=1)
 
 

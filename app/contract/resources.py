@@ -1,15 +1,16 @@
 """What the service answers: the resources, as JSON over HTTP and as the Python client's results."""
 
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.contract.architectures import Architecture
 from app.contract.errors import Problem
 from app.contract.inspection import DatasetInspection, ModelInspection
-from app.contract.spec import JobSpec, KeyMap, Labels, Name
+from app.contract.spec import JobSpec, Labels, Name
 from app.contract.states import BlockedBy, FailureCode, InspectionState, JobState, Phase, StopReason
+from app.contract.students import KeyMap
 from app.contract.transfer import Splits, Tensors, TransferFormat
 
 
@@ -56,16 +57,31 @@ class File(Resource):
 
 
 class ModelCreate(BaseModel):
-    """Registers uploaded weights as a network of an architecture."""
+    """Registers uploaded weights as a network of an architecture, or the student of a job."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
-    file: str = Field(pattern=r"^file_[0-9a-f]{32}$")
+    file: str | None = Field(default=None, pattern=r"^file_[0-9a-f]{32}$")
     """The uploaded weights: .safetensors, or a state dict saved by torch.save."""
-    architecture: Architecture
+    job: str | None = Field(default=None, pattern=r"^job_[0-9a-f]{32}$")
+    """Instead of a file: the job whose student this is. It may still be queued or running: the model is `awaited` until
+    then, and jobs that name it wait. So jobs feed jobs: a teacher assistant (Mirzadeh et al. 2020), the next generation
+    of a born-again network (Furlanello et al. 2018)."""
+    architecture: Architecture | None = None
+    """Of the file's weights; a job's student has its own."""
     key_map: KeyMap | None = None
     """Renames parameter prefixes (yours -> the family's). Left out, an unambiguous match by shape is found."""
     name: Name | None = None
+
+    @model_validator(mode="after")
+    def _has_one_origin(self) -> Self:
+        if (self.file is None) == (self.job is None):
+            raise ValueError("a model is made of either a file or a job")
+        if self.file and self.architecture is None:
+            raise ValueError("the architecture of the file's weights is missing")
+        if self.job and (self.architecture or self.key_map is not None):
+            raise ValueError("a job's student has its own architecture and names: leave architecture and key_map out")
+        return self
 
 
 class Model(Resource):
@@ -73,7 +89,10 @@ class Model(Resource):
 
     id: str
     name: str
-    file: str
+    file: str | None
+    """Null while the job that makes the model is not over."""
+    job: str | None = None
+    """The job whose student it is."""
     architecture: Architecture
     key_map: KeyMap | None
     state: InspectionState

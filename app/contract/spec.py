@@ -4,37 +4,27 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator
 
-from app.contract.architectures import Architecture
 from app.contract.augmentations import AugmentationStep
 from app.contract.base import Contract
 from app.contract.objectives import HardTarget, ObjectiveTerm, SoftTarget
 from app.contract.schedules import extremes
+from app.contract.students import Student
+from app.contract.teachers import Teacher
 from app.contract.training import Training
 from app.contract.views import Fresh, Views
 
-ModelId = Annotated[str, StringConstraints(pattern=r"^mdl_[0-9a-f]{32}$")]
 DatasetId = Annotated[str, StringConstraints(pattern=r"^ds_[0-9a-f]{32}$")]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 LabelText = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 Labels = Annotated[dict[LabelText, LabelText], Field(max_length=32)]
-KeyMap = Annotated[dict[str, str], Field(max_length=10_000)]
-"""Parameter-name prefixes: the user's -> the family's."""
-
-
-class Student(Contract):
-    """The network to be trained."""
-
-    architecture: Architecture
-    key_map: KeyMap | None = None
-    """Names under which the student comes back (user's prefix -> family's); by default the teacher's map where the
-    families are the same. `{}` keeps the family's own names."""
 
 
 class JobSpec(Contract):
     """A distillation job: teacher, student, transfer set, objective, training."""
 
     name: Name | None = None
-    teacher: ModelId
+    teacher: Teacher
+    """A registered model, or an ensemble of several."""
     student: Student
     transfer_set: DatasetId
     objective: tuple[ObjectiveTerm, ...] = Field(

@@ -62,12 +62,18 @@ class BlockedBy(StrEnum):
     """Why a queued job is not taken by a worker."""
 
     INSPECTION = "inspection"
+    JOB = "job"
+    """The job that makes its teacher, or what its student starts from."""
     NO_FREE_DEVICE = "no_free_device"
 
 
 class InspectionState(StrEnum):
-    """Models and data sets are inspected once, when they are registered."""
+    """Models and data sets are inspected once: uploaded -> inspecting -> ready | rejected.
 
+    A model is `awaited` before that, while the job that makes it is not over.
+    """
+
+    AWAITED = "awaited"
     UPLOADED = "uploaded"
     INSPECTING = "inspecting"
     READY = "ready"

@@ -37,7 +37,6 @@ class _Registered(_Owned):
     """Something uploaded that is inspected once: uploaded -> inspecting -> ready | rejected."""
 
     name: Mapped[str] = mapped_column(String(200))
-    file_id: Mapped[str] = mapped_column(Id, ForeignKey("files.id"))
     state: Mapped[str] = mapped_column(String(16))
     inspection: Mapped[dict[str, Any] | None] = mapped_column(Json)
     version: Mapped[int] = mapped_column(Integer, default=1)
@@ -50,8 +49,17 @@ class Model(_Registered, Base):
     """A registered network: weights and architecture."""
 
     __tablename__ = "models"
-    __table_args__ = (Index(None, "tenant_id", "id"), Index(None, "state"), Index(None, "file_id"))
+    __table_args__ = (
+        Index(None, "tenant_id", "id"),
+        Index(None, "state"),
+        Index(None, "file_id"),
+        Index(None, "job_id"),
+    )
 
+    file_id: Mapped[str | None] = mapped_column(Id, ForeignKey("files.id"))
+    """Missing while the job that makes the model is not over."""
+    job_id: Mapped[str | None] = mapped_column(Id, ForeignKey("jobs.id", ondelete="SET NULL"))
+    """The job whose student it is."""
     architecture: Mapped[dict[str, Any]] = mapped_column(Json)
     key_map: Mapped[dict[str, str] | None] = mapped_column(Json)
     weights_sha256: Mapped[str | None] = mapped_column(Sha256)
@@ -64,6 +72,7 @@ class Dataset(_Registered, Base):
     __tablename__ = "datasets"
     __table_args__ = (Index(None, "tenant_id", "id"), Index(None, "state"), Index(None, "file_id"))
 
+    file_id: Mapped[str] = mapped_column(Id, ForeignKey("files.id"))
     format: Mapped[dict[str, Any]] = mapped_column(Json)
     splits: Mapped[dict[str, Any]] = mapped_column(Json)
 
@@ -75,14 +84,12 @@ class Job(_Owned, Base):
     __table_args__ = (
         Index(None, "tenant_id", "id"),
         Index("ix_jobs_queue", "state", "blocked_by", "priority", "id"),
-        Index(None, "teacher_id"),
         Index(None, "dataset_id"),
     )
 
     name: Mapped[str | None] = mapped_column(String(200))
     spec: Mapped[dict[str, Any]] = mapped_column(Json)
     spec_hash: Mapped[str] = mapped_column(Sha256)
-    teacher_id: Mapped[str] = mapped_column(Id, ForeignKey("models.id"))
     dataset_id: Mapped[str] = mapped_column(Id, ForeignKey("datasets.id"))
     labels: Mapped[dict[str, str]] = mapped_column(Json)
     priority: Mapped[int] = mapped_column(Integer)
@@ -112,6 +119,17 @@ class Job(_Owned, Base):
     queued_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now())
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class JobModel(Base):
+    """A model that a job names, and the part it plays there: teacher or student."""
+
+    __tablename__ = "job_models"
+
+    job_id: Mapped[str] = mapped_column(Id, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    model_id: Mapped[str] = mapped_column(Id, ForeignKey("models.id"), primary_key=True, index=True)
+    part: Mapped[str] = mapped_column(String(16), primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(Id)
 
 
 class JobEvent(Base):

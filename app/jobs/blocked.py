@@ -7,19 +7,22 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.contract.spec import JobSpec
 from app.contract.states import BlockedBy, FailureCode, InspectionState, JobState
 from app.db.session import doorbells
-from app.db.tables import Dataset, Job, Model
+from app.db.tables import Job
 from app.jobs import checks
 from app.jobs.gate import transition
+from app.jobs.named import Named, find
 from app.jobs.repository import JobRepository
 from app.queue import Doorbell
 
 _PENDING = {InspectionState.UPLOADED, InspectionState.INSPECTING}
 
 
-def waits_for(teacher: Model, dataset: Dataset) -> BlockedBy | None:
+def waits_for(named: Named) -> BlockedBy | None:
     """Return what keeps a job on these from being taken."""
-    pending = teacher.state in _PENDING or dataset.state in _PENDING
-    return BlockedBy.INSPECTION if pending else None
+    states = [named.dataset.state, *(model.state for model, _ in named.parts())]
+    if InspectionState.AWAITED in states:
+        return BlockedBy.JOB
+    return BlockedBy.INSPECTION if any(state in _PENDING for state in states) else None
 
 
 async def unblock(session: AsyncSession, subject_id: str) -> None:
@@ -36,15 +39,17 @@ async def unblock_forgotten(session: AsyncSession) -> int:
 
 async def _look_again(session: AsyncSession, jobs: Sequence[Job]) -> None:
     for job in jobs:
-        teacher = await session.get_one(Model, job.teacher_id)
-        dataset = await session.get_one(Dataset, job.dataset_id)
+        spec = JobSpec.model_validate(job.spec)
+        named, missing = await find(session, job.tenant_id, spec)
         # Sizes were checked when the job was submitted.
-        found = checks.errors(JobSpec.model_validate(job.spec), teacher, dataset, max_parameters=2**63)
+        found = checks.errors(spec, named, max_parameters=2**63) if named else missing
         if found:
             why = "; ".join(f"{problem.pointer}: {problem.detail}" for problem in found)
             code = FailureCode.INVALID_SPEC.value
             await transition(session, job, JobState.FAILED, failure_code=code, failure_detail=why)
-        elif waits_for(teacher, dataset) is None:
+        elif named and (waits := waits_for(named)):
+            job.blocked_by = waits.value
+        else:
             job.blocked_by = None
             doorbells(session).append(Doorbell("distill", job.id))
     await session.flush()

@@ -10,64 +10,80 @@ from app.contract.spec import JobSpec
 from app.contract.states import InspectionState
 from app.contract.views import Fresh
 from app.db.tables import Dataset, Model
-from app.models.service import architecture_of
+from app.jobs.named import Named, teacher_pointer
+from app.models.registered import architecture_of
 
 
-def errors(spec: JobSpec, teacher: Model, dataset: Dataset, max_parameters: int) -> list[Problem]:
+def errors(spec: JobSpec, named: Named, max_parameters: int) -> list[Problem]:
     """Return everything that would make the job fail; what is still being inspected is passed over."""
     return [
-        *_rejected(teacher, dataset),
-        *_sizes(spec, max_parameters),
-        *_classes(spec, teacher),
-        *_fits_data(spec, teacher, dataset),
+        *_rejected(spec, named),
+        *_sizes(spec, named, max_parameters),
+        *_classes(spec, named),
+        *_fits_data(spec, named),
     ]
 
 
 def warnings(spec: JobSpec, dataset: Dataset) -> list[Problem]:
     """Return what a user should know and may have meant."""
-    found = _inspected(dataset)
+    found = inspected(dataset)
     return list(_advice(spec, found)) if found else []
 
 
-def _rejected(teacher: Model, dataset: Dataset) -> Iterator[Problem]:
-    for pointer, what, subject in (("/teacher", "model", teacher), ("/transfer_set", "data set", dataset)):
+def _teachers(spec: JobSpec, named: Named) -> Iterator[tuple[str, Model]]:
+    for place, teacher in enumerate(named.teachers):
+        yield teacher_pointer(spec, place), teacher
+
+
+def _student_pointer(named: Named) -> str:
+    return "/student/model" if named.student else "/student/architecture"
+
+
+def _rejected(spec: JobSpec, named: Named) -> Iterator[Problem]:
+    subjects: list[tuple[str, str, Model | Dataset]] = [(at, "model", model) for at, model in _teachers(spec, named)]
+    if named.student:
+        subjects.append(("/student/model", "model", named.student))
+    for pointer, what, subject in (*subjects, ("/transfer_set", "data set", named.dataset)):
         if subject.state == InspectionState.REJECTED:
             problems = (subject.inspection or {}).get("problems", [])
             why = "; ".join(problem["detail"] for problem in problems)
             yield Problem(pointer=pointer, detail=f"the {what} {subject.id} was rejected at its inspection: {why}")
 
 
-def _sizes(spec: JobSpec, max_parameters: int) -> Iterator[Problem]:
-    size = spec.student.architecture.size()
+def _sizes(spec: JobSpec, named: Named, max_parameters: int) -> Iterator[Problem]:
+    size = named.student_architecture(spec).size()
     if size is not None and size > max_parameters:
         detail = f"the student has {size:,} parameters; this service takes up to {max_parameters:,}"
-        yield Problem(pointer="/student/architecture", detail=detail)
+        yield Problem(pointer=_student_pointer(named), detail=detail)
 
 
-def _classes(spec: JobSpec, teacher: Model) -> Iterator[Problem]:
-    taught, learnt = architecture_of(teacher).classes, spec.student.architecture.classes
-    if taught != learnt:
-        detail = f"the teacher tells {taught} classes apart and the student {learnt}; they must be equal"
-        yield Problem(pointer="/student/architecture/classes", detail=detail)
+def _classes(spec: JobSpec, named: Named) -> Iterator[Problem]:
+    learnt = named.student_architecture(spec).classes
+    for pointer, teacher in _teachers(spec, named):
+        taught = architecture_of(teacher).classes
+        if taught != learnt:
+            detail = f"the teacher tells {taught} classes apart and the student {learnt}; they must be equal"
+            # Of one teacher the student is the one to change; of several, the one that differs.
+            at = pointer if len(named.teachers) > 1 or named.student else "/student/architecture/classes"
+            yield Problem(pointer=at, detail=detail)
 
 
-def _fits_data(spec: JobSpec, teacher: Model, dataset: Dataset) -> Iterator[Problem]:
-    found = _inspected(dataset)
+def _fits_data(spec: JobSpec, named: Named) -> Iterator[Problem]:
+    found = inspected(named.dataset)
     if found is None or found.sample_shape is None:
         return
-    for pointer, who, network in (
-        ("/teacher", "the teacher", architecture_of(teacher)),
-        ("/student/architecture", "the student", spec.student.architecture),
-    ):
+    student = named.student_architecture(spec)
+    networks = [(at, "the teacher", architecture_of(teacher)) for at, teacher in _teachers(spec, named)]
+    for pointer, who, network in (*networks, (_student_pointer(named), "the student", student)):
         if refusal := network.refuses(found.sample_kind, found.sample_shape):
             yield Problem(pointer=pointer, detail=f"{who} does not fit the transfer set: {refusal}")
     for index, step in enumerate(spec.augmentation):
         if refusal := step.refuses(found.sample_kind, found.sample_shape):
             yield Problem(pointer=f"/augmentation/{index}", detail=refusal)
-    classes = spec.student.architecture.classes
-    if found.classes is not None and found.classes > classes:
+    if found.classes is not None and found.classes > student.classes:
         detail = (
-            f"the transfer set has labels up to {found.classes - 1}, and the networks have classes 0 to {classes - 1}"
+            f"the transfer set has labels up to {found.classes - 1}, and the networks have classes 0 to "
+            f"{student.classes - 1}"
         )
         yield Problem(pointer="/transfer_set", detail=detail)
     if not found.splits.get("train"):
@@ -111,5 +127,6 @@ def _advice(spec: JobSpec, found: DatasetInspection) -> Iterator[Problem]:
                 yield Problem(pointer=f"/objective/{index}", detail=f"{term.title} takes no part: there are no labels")
 
 
-def _inspected(dataset: Dataset) -> DatasetInspection | None:
+def inspected(dataset: Dataset) -> DatasetInspection | None:
+    """Return what was found in a transfer set, or None while it is not known."""
     return DatasetInspection.model_validate(dataset.inspection) if dataset.inspection else None

@@ -2,11 +2,12 @@
 
 from math import ceil, prod
 
-from app.contract.architectures import Family
-from app.contract.inspection import DatasetInspection
 from app.contract.resources import Estimate
 from app.contract.spec import JobSpec
 from app.contract.views import Fixed
+from app.jobs.checks import inspected
+from app.jobs.named import Named
+from app.models.registered import architecture_of
 
 _FLOPS_PER_SECOND = 5e9
 _SECONDS_PER_STEP = 4e-4
@@ -16,21 +17,24 @@ _RUNTIME_BYTES = 350 * 2**20
 _FORWARD_AND_BACKWARD = 3
 
 
-def estimate(spec: JobSpec, teacher: Family, found: DatasetInspection) -> Estimate | None:
-    """Return the estimate, or None where the transfer set's inputs or a network's size are not known here."""
-    sizes, shape = (teacher.size(), spec.student.architecture.size()), found.sample_shape
-    if not found.rows or shape is None or None in sizes:
+def estimate(spec: JobSpec, named: Named) -> Estimate | None:
+    """Return the estimate, or None where the transfer set or a network's size is not known here."""
+    student = named.student_architecture(spec)
+    teachers = [architecture_of(teacher) for teacher in named.teachers]
+    sizes = [teacher.size() for teacher in teachers]
+    found, learnt = inspected(named.dataset), student.size()
+    if found is None or not found.rows or found.sample_shape is None or learnt is None or None in sizes:
         return None
+    shape, taught = found.sample_shape, sum(size or 0 for size in sizes)
     rows = found.splits.get("train", found.rows)
     runs = 2 if spec.control and found.labelled_splits.get("train") else 1
     steps = ceil(rows / spec.training.batch_size) * spec.training.epochs * runs
     passes = _FORWARD_AND_BACKWARD * rows * spec.training.epochs * runs
     looks = found.rows if not spec.augmentation else _looks(spec, rows)
-    work = (teacher.flops(shape) or 0) * looks + passes * (spec.student.architecture.flops(shape) or 0)
-    taught, learnt = (size or 0 for size in sizes)
+    work = sum(teacher.flops(shape) or 0 for teacher in teachers) * looks + passes * (student.flops(shape) or 0)
     # Weights, gradients and optimiser state, twice over for the best student; then data and soft targets.
     weights = _BYTES * (taught + 6 * learnt)
-    data = _BYTES * found.rows * (prod(shape) + spec.student.architecture.classes)
+    data = _BYTES * found.rows * (prod(shape) + student.classes)
     return Estimate(
         memory_bytes=_RUNTIME_BYTES + weights + data,
         disk_bytes=_BYTES * (taught + 10 * learnt) + data,

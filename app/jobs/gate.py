@@ -10,6 +10,7 @@ from app.contract.states import TERMINAL, TRANSITIONS, JobState
 from app.db.base import db_now
 from app.db.tables import Job, JobEvent
 from app.jobs.repository import JobRepository
+from app.models import students
 
 
 class ChangedMeanwhile(Conflict):
@@ -29,6 +30,8 @@ async def transition(session: AsyncSession, job: Job, to: JobState, **changes: A
     if seq is None:
         raise ChangedMeanwhile(f"job {job.id} was changed by somebody else in the meantime")
     await JobRepository(session).add_events([_event(job, attempt, seq, origin, to, changes)])
+    if to in TERMINAL and to is not JobState.SUCCEEDED:
+        await students.stay_away(session, job, to)
     await session.refresh(job)
 
 

@@ -19,6 +19,7 @@ from app.db.session import doorbells
 from app.db.tables import Artifact, Job, JobEvent, JobLog
 from app.jobs.gate import ChangedMeanwhile, transition
 from app.jobs.repository import JobRepository
+from app.models import students
 from app.queue import Doorbell
 
 _CANDIDATES = 8
@@ -110,6 +111,10 @@ async def finish(session: AsyncSession, lease: Lease, stop_reason: StopReason, a
     await advance(session, lease, JobState.SUCCEEDED, stop_reason=stop_reason.value, progress=1.0)
     session.add_all(artifacts)
     await session.flush()
+    job = await session.get_one(Job, lease.job_id)
+    for artifact in artifacts:
+        if artifact.kind == "student":
+            await students.arrive(session, job, artifact)
 
 
 async def fail(session: AsyncSession, lease: Lease, code: FailureCode, detail: str) -> None:

@@ -1,6 +1,6 @@
 """Every SQL statement about jobs, their events, logs and artifacts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,8 +10,10 @@ from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select, u
 from app.contract.states import LEASED, InspectionState, JobState
 from app.db.base import db_now
 from app.db.owned import OwnedRepository
-from app.db.tables import Artifact, Dataset, Job, JobEvent, JobLog, Model
+from app.db.tables import Artifact, Dataset, Job, JobEvent, JobLog, JobModel, Model
 
+TEACHER, STUDENT = "teacher", "student"
+"""The parts that a model may play in a job."""
 _LEASED = [state.value for state in LEASED]
 
 
@@ -31,7 +33,7 @@ class JobFilter:
         if self.state:
             chosen.append(Job.state.in_(self.state))
         if self.teacher:
-            chosen.append(Job.teacher_id == self.teacher)
+            chosen.append(_names(self.teacher, TEACHER))
         if self.transfer_set:
             chosen.append(Job.dataset_id == self.transfer_set)
         if self.created_after:
@@ -43,6 +45,13 @@ class JobFilter:
 
 class JobRepository(OwnedRepository[Job]):
     table = Job
+
+    async def add_models(self, job: Job, parts: Iterable[tuple[Model, str]]) -> None:
+        """Note which models the job names; each once for each part."""
+        noted = {(model.id, part) for model, part in parts}
+        for model_id, part in sorted(noted):
+            self.session.add(JobModel(job_id=job.id, model_id=model_id, part=part, tenant_id=job.tenant_id))
+        await self.session.flush()
 
     # Reading, for users: always with the tenant.
 
@@ -134,26 +143,33 @@ class JobRepository(OwnedRepository[Job]):
 
     async def waiting_for(self, subject_id: str) -> list[Job]:
         """Return the queued jobs that name this model or data set and wait for an inspection."""
-        named = or_(Job.teacher_id == subject_id, Job.dataset_id == subject_id)
+        named = or_(_names(subject_id), Job.dataset_id == subject_id)
         query = select(Job).where(Job.state == JobState.QUEUED, Job.blocked_by.is_not(None), named)
         return list(await self.session.scalars(query))
 
     async def blocked_on_nothing(self) -> list[Job]:
-        """Return queued jobs still marked blocked although both inspections have ended."""
+        """Return queued jobs still marked blocked although every inspection that they wait for has ended."""
         ended = [InspectionState.READY.value, InspectionState.REJECTED.value]
-        query = select(Job).join(Model, Model.id == Job.teacher_id).join(Dataset, Dataset.id == Job.dataset_id)
-        query = query.where(Job.state == JobState.QUEUED, Job.blocked_by.is_not(None))
-        return list(await self.session.scalars(query.where(Model.state.in_(ended), Dataset.state.in_(ended))))
+        open_model = select(JobModel).join(Model, Model.id == JobModel.model_id)
+        open_model = open_model.where(JobModel.job_id == Job.id, Model.state.not_in(ended))
+        query = select(Job).join(Dataset, Dataset.id == Job.dataset_id).where(Dataset.state.in_(ended))
+        query = query.where(Job.state == JobState.QUEUED, Job.blocked_by.is_not(None), ~open_model.exists())
+        return list(await self.session.scalars(query))
 
     async def live_users_of(self, subject_id: str) -> list[str]:
         """Return the ids of jobs that name this model or data set."""
-        query = select(Job.id).where(or_(Job.teacher_id == subject_id, Job.dataset_id == subject_id))
+        query = select(Job.id).where(or_(_names(subject_id), Job.dataset_id == subject_id))
         return list(await self.session.scalars(query.limit(20)))
 
 
 def fenced(job_id: str, attempt: int) -> ColumnElement[bool]:
     """The condition that every write of a worker carries: still its attempt, still live."""
     return and_(Job.id == job_id, Job.attempt == attempt, Job.state.in_(_LEASED))
+
+
+def _names(model_id: str, part: str | None = None) -> ColumnElement[bool]:
+    query = select(JobModel).where(JobModel.job_id == Job.id, JobModel.model_id == model_id)
+    return (query.where(JobModel.part == part) if part else query).exists()
 
 
 def _ahead_of(job: Job) -> Select[int]:

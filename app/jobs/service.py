@@ -9,23 +9,20 @@ from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contract.errors import Conflict, InvalidSpec, NotFound, PreconditionFailed, Problem
-from app.contract.inspection import DatasetInspection
 from app.contract.problems import problems_of
 from app.contract.resources import JobChange, Validation
 from app.contract.spec import JobSpec
 from app.contract.states import TERMINAL, JobState
-from app.datasets.repository import DatasetRepository
 from app.db.base import new_id
 from app.db.owned import change as change_row
 from app.db.session import doorbells
-from app.db.tables import Artifact, Dataset, Job, JobEvent, Model
+from app.db.tables import Artifact, Job, JobEvent
 from app.jobs import checks
 from app.jobs.blocked import waits_for
 from app.jobs.estimate import estimate
 from app.jobs.gate import transition
+from app.jobs.named import find
 from app.jobs.repository import JobRepository
-from app.models.repository import ModelRepository
-from app.models.service import architecture_of
 from app.queue import Doorbell
 
 _NOT_ABOUT_THE_STUDENT = {"name", "labels", "priority", "max_attempts", "control"}
@@ -44,15 +41,14 @@ async def validate(session: AsyncSession, tenant: str, document: Any, max_parame
     except ValidationError as error:
         problems = problems_of(error, document)
         return Validation(valid=False, errors=problems, warnings=[], spec=None, spec_hash=None, estimate=None)
-    teacher, dataset, missing = await _named(session, tenant, spec)
-    if teacher is None or dataset is None:
+    named, missing = await find(session, tenant, spec)
+    if named is None:
         return _verdict(spec, missing)
-    found = DatasetInspection.model_validate(dataset.inspection) if dataset.inspection else None
     return _verdict(
         spec,
-        checks.errors(spec, teacher, dataset, max_parameters),
-        warnings=checks.warnings(spec, dataset),
-        estimate=estimate(spec, architecture_of(teacher), found) if found else None,
+        checks.errors(spec, named, max_parameters),
+        warnings=checks.warnings(spec, named.dataset),
+        estimate=estimate(spec, named),
     )
 
 
@@ -61,37 +57,23 @@ def _verdict(spec: JobSpec, errors: list[Problem], **more: Any) -> Validation:
     return Validation(valid=not errors, errors=errors, spec=spec, spec_hash=spec_hash(spec), **more)
 
 
-async def _named(
-    session: AsyncSession, tenant: str, spec: JobSpec
-) -> tuple[Model | None, Dataset | None, list[Problem]]:
-    teacher = await ModelRepository(session).get(tenant, spec.teacher)
-    dataset = await DatasetRepository(session).get(tenant, spec.transfer_set)
-    missing = []
-    if teacher is None:
-        missing.append(Problem(pointer="/teacher", detail=f"there is no model {spec.teacher}"))
-    if dataset is None:
-        missing.append(Problem(pointer="/transfer_set", detail=f"there is no data set {spec.transfer_set}"))
-    return teacher, dataset, missing
-
-
 async def submit(
     session: AsyncSession, tenant: str, spec: JobSpec, max_parameters: int, job_id: str | None = None
 ) -> Job:
     """Queue a job. Raises InvalidSpec with everything that keeps it from running."""
-    teacher, dataset, problems = await _named(session, tenant, spec)
-    if teacher and dataset:
-        problems = checks.errors(spec, teacher, dataset, max_parameters)
-    if problems or not teacher or not dataset:
+    named, problems = await find(session, tenant, spec)
+    if named:
+        problems = checks.errors(spec, named, max_parameters)
+    if problems or not named:
         raise InvalidSpec("the job cannot run as it is", problems)
-    blocked = waits_for(teacher, dataset)
+    blocked = waits_for(named)
     job = Job(
         id=job_id or new_id("job"),
         tenant_id=tenant,
         name=spec.name,
         spec=spec.model_dump(mode="json"),
         spec_hash=spec_hash(spec),
-        teacher_id=teacher.id,
-        dataset_id=dataset.id,
+        dataset_id=named.dataset.id,
         labels=spec.labels,
         priority=spec.priority,
         max_attempts=spec.max_attempts,
@@ -101,6 +83,7 @@ async def submit(
     )
     repository = JobRepository(session)
     await repository.add(job)
+    await repository.add_models(job, named.parts())
     await repository.add_events([_queued(job)])
     doorbells(session).append(Doorbell("distill", job.id))
     return job

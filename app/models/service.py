@@ -1,35 +1,23 @@
 """The rules of registered models."""
 
-from typing import Any
-
-from pydantic import TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.contract.architectures import Architecture, Family
 from app.contract.errors import InvalidRequest, Problem
 from app.contract.resources import ModelCreate
 from app.contract.states import InspectionState
 from app.db.base import new_id
 from app.db.tables import Model
+from app.models import students
 from app.models.repository import ModelRepository
 from app.registry import service as registry
 
-_ARCHITECTURE: TypeAdapter[Any] = TypeAdapter(Architecture)
-
-
-def architecture_of(model: Model) -> Family:
-    """Return the model's architecture as the contract's class."""
-    architecture: Family = _ARCHITECTURE.validate_python(model.architecture)
-    return architecture
-
-
-def key_map_of(model: Model) -> dict[str, str]:
-    """Return the key map in force: the one given, or the one that the inspection found."""
-    return dict((model.inspection or {}).get("key_map") or model.key_map or {})
-
 
 async def register(session: AsyncSession, tenant: str, request: ModelCreate, max_parameters: int) -> Model:
-    """Register uploaded weights. Raises InvalidRequest where the file is unknown or the network too large."""
+    """Register uploaded weights, or a job's student. Raises InvalidRequest where the file or the job cannot be used."""
+    if request.job:
+        return await students.register(session, tenant, request.job, request.name)
+    assert request.file  # the contract wants a file with its architecture where there is no job
+    assert request.architecture
     file = await registry.require_file(session, tenant, request.file)
     size = request.architecture.size()
     if size is not None and size > max_parameters:

@@ -13,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.contract.architectures import Mlp
 from app.contract.objectives import HardTarget, SoftTarget
 from app.contract.schedules import Cosine
-from app.contract.spec import JobSpec, Student
+from app.contract.spec import JobSpec
 from app.contract.states import InspectionState, JobState
+from app.contract.students import Student
 from app.contract.training import AdamW, Training
 from app.contract.transfer import Splits, Tensors
 from app.db.base import DEFAULT_TENANT

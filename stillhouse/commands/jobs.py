@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from app.contract.resources import Job
+from app.contract.teachers import members_of
 from stillhouse.commands.terminal import URL, AsJson, JobId, Url, connect, print_json, table
 from stillhouse.follow import span
 
@@ -77,8 +78,8 @@ def _facts(job: Job) -> list[tuple[str, str]]:
         ("left", f"about {span(job.eta_seconds)}" if job.eta_seconds else ""),
         ("failure", f"{job.failure.code}: {job.failure.detail}" if job.failure else ""),
         ("attempt", f"{job.attempt} of {job.max_attempts}" if job.attempt else ""),
-        ("teacher", job.spec.teacher),
-        ("student", job.spec.student.architecture.model_dump_json()),
+        ("teacher", ", ".join(member.model for member in members_of(job.spec.teacher))),
+        ("student", job.spec.student.model or job.spec.student.model_dump_json(include={"architecture"})),
         ("data", job.spec.transfer_set),
         ("objective", ", ".join(f"{kind} x {weight}" for kind, weight in run.items())),
         ("labels", ", ".join(f"{key}:{value}" for key, value in job.labels.items())),

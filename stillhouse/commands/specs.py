@@ -48,7 +48,7 @@ def with_uploads(
 
 def _upload_of(part: Any, pointer: str, known: frozenset[str], folder: Path) -> dict[str, Any] | None:
     """Return a part that names a file, its path made absolute; None for a part that is an id."""
-    if not isinstance(part, dict):
+    if not isinstance(part, dict) or "members" in part:  # an ensemble names registered models
         return None
     unknown = sorted(set(map(str, part)) - known)
     if unknown:

@@ -40,9 +40,10 @@ def make(
     labels: np.ndarray | None = None,
     spec: dict[str, Any] | None = None,
     training: dict[str, Any] | None = None,
+    names: dict[str, str] | None = None,
     **job: Any,
 ) -> Path:
-    """Write a job directory: a teacher with random weights, a transfer set, job.json."""
+    """Write a job directory: a random teacher, a transfer set, job.json. `names`: the student's key map."""
     shape = (5, 2) if teacher.kind == "lstm" else (6,)
     found, classes = blobs(120, shape)
     inputs = found if inputs is None else inputs
@@ -52,14 +53,23 @@ def make(
     save_file(build.network(teacher).state_dict(), folder / "inputs" / "teacher.safetensors")
     with (folder / "inputs" / "transfer_set").open("wb") as file:
         np.savez(file, inputs=inputs, labels=labels)
-    resolved = {
+    resolved: dict[str, Any] = {
         "teacher": "mdl_" + "0" * 32,
         "transfer_set": "ds_" + "0" * 32,
         "student": {"architecture": student.model_dump()},
         "training": {"epochs": 4, "batch_size": 16, **(training or {})},
         **(spec or {}),
     }
-    content = {"spec": resolved, "teacher": {"architecture": teacher.model_dump()}, "transfer_set": {}, **job}
+    content = {
+        "spec": resolved,
+        "teachers": [{"architecture": teacher.model_dump()}],
+        "student": {
+            "architecture": resolved["student"].get("architecture", student.model_dump()),
+            "key_map": names or {},
+        },
+        "transfer_set": {},
+        **job,
+    }
     (folder / "job.json").write_text(json.dumps(content))
     return folder
 

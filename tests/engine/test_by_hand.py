@@ -98,10 +98,10 @@ def test_the_founding_example(tmp_path: Path) -> None:
                 "optimizer": {"kind": "sgd", "learning_rate": 0.1, "momentum": 0.9},
             },
         },
-        student_key_map=finding.key_map,
+        names=finding.key_map,
     )
     content = json.loads((job / "job.json").read_text())
-    content["teacher"]["key_map"] = finding.key_map
+    content["teachers"][0]["key_map"] = finding.key_map
     (job / "job.json").write_text(json.dumps(content))
     (inspected / "out" / "weights.safetensors").replace(job / "inputs" / "teacher.safetensors")
     assert start(job).wait(timeout=60) == EXIT_DONE, (job / "log.txt").read_text()

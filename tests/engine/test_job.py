@@ -28,7 +28,7 @@ def report_of(folder: Path) -> Report:
 
 def test_what_is_published(tmp_path: Path, run_here: RunHere) -> None:
     names = {"body": "layers.0", "top": "layers.1"}
-    folder = make(tmp_path, student_key_map=names, transfer_set={"splits": {"validation": 0.2, "test": 0.2}})
+    folder = make(tmp_path, names=names, transfer_set={"splits": {"validation": 0.2, "test": 0.2}})
     run_here(folder)
     out = folder / "out"
     assert {path.name for path in out.iterdir()} == {
@@ -183,7 +183,7 @@ REFUSED: list[tuple[dict[str, Any], FailureCode, str]] = [
         "Nesterov",
     ),
     (
-        {"student_key_map": {"a": "layers.0", "b": "layers.0"}},
+        {"names": {"a": "layers.0", "b": "layers.0"}},
         FailureCode.INVALID_SPEC,
         "no way back",
     ),
@@ -213,13 +213,13 @@ def test_cuda_is_not_quietly_replaced(tmp_path: Path, run_here: RunHere) -> None
     assert failure.value.code is FailureCode.DEVICE_UNAVAILABLE
 
 
-@pytest.mark.parametrize("which", ["teacher", "transfer_set"])
+@pytest.mark.parametrize("which", ["teachers", "transfer_set"])
 def test_inputs_that_changed_on_disk(tmp_path: Path, run_here: RunHere, which: str) -> None:
-    extra: dict[str, Any] = {"teacher": {"architecture": MLP.model_dump()}, "transfer_set": {}}
-    folder = make(tmp_path)
-    content = json.loads((folder / "job.json").read_text()) | extra
-    content[which]["sha256"] = "0" * 64
-    (folder / "job.json").write_text(json.dumps(content))
+    announced: dict[str, Any] = {
+        "teachers": [{"architecture": MLP.model_dump(), "sha256": "0" * 64}],
+        "transfer_set": {"sha256": "0" * 64},
+    }
+    folder = make(tmp_path, **{which: announced[which]})
     with pytest.raises(EngineFailure, match="changed on disk") as failure:
         run_here(folder)
     assert failure.value.code is FailureCode.ARTIFACT_CORRUPT

@@ -29,14 +29,14 @@ def test_the_teacher_is_untouched_and_the_student_back_in_train_mode(tmp_path: P
     folder = make(tmp_path, teacher=LSTM.model_copy(update={"dropout": 0.4}), student=SMALL_LSTM)
     bench = lay_out(folder)
     run = student_run(bench)
-    before = {name: tensor.clone() for name, tensor in bench.teacher.network.state_dict().items()}
+    before = {name: tensor.clone() for name, tensor in bench.teachers[0].network.state_dict().items()}
     modes = []
     run.state.network.register_forward_hook(lambda module, *_: modes.append(module.training))
-    bench.teacher.network.register_forward_hook(lambda module, *_: modes.append(not module.training))
+    bench.teachers[0].network.register_forward_hook(lambda module, *_: modes.append(not module.training))
     run.train()
-    assert all(torch.equal(tensor, before[name]) for name, tensor in bench.teacher.network.state_dict().items())
-    assert all(parameter.grad is None for parameter in bench.teacher.network.parameters())
-    assert not bench.teacher.network.training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in bench.teachers[0].network.state_dict().items())
+    assert all(parameter.grad is None for parameter in bench.teachers[0].network.parameters())
+    assert not bench.teachers[0].network.training
     assert run.state.network.training
     # 7 steps and one evaluation an epoch; the student evaluates in eval mode, everything else is as it should be.
     assert modes.count(False) == 4
@@ -46,7 +46,7 @@ def test_the_teacher_is_untouched_and_the_student_back_in_train_mode(tmp_path: P
 def test_soft_targets_cost_one_teacher_pass(tmp_path: Path, lay_out: LayOut) -> None:
     bench = lay_out(make(tmp_path))
     seen = []
-    bench.teacher.network.register_forward_hook(lambda _module, inputs, _output: seen.append(len(inputs[0])))
+    bench.teachers[0].network.register_forward_hook(lambda _module, inputs, _output: seen.append(len(inputs[0])))
     student_run(bench).train()
     assert sum(seen) == 120
 

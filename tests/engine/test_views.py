@@ -165,7 +165,7 @@ def augmented(folder: Path, views: dict[str, Any], kind: str = "noise", **traini
 
 def count_teacher(bench: Bench) -> list[int]:
     looked: list[int] = []
-    bench.teacher.network.register_forward_hook(lambda _module, inputs, _output: looked.append(len(inputs[0])))
+    bench.teachers[0].network.register_forward_hook(lambda _module, inputs, _output: looked.append(len(inputs[0])))
     return looked
 
 
@@ -185,7 +185,7 @@ def test_teacher_and_student_see_the_same_view(tmp_path: Path, lay_out: LayOut) 
     run = bench.training_run(Run.STUDENT, bench.terms, bench.plan, (0.0, 1.0))
     taught: list[torch.Tensor] = []
     learnt: list[torch.Tensor] = []
-    bench.teacher.network.register_forward_hook(lambda _module, inputs, _output: taught.append(inputs[0]))
+    bench.teachers[0].network.register_forward_hook(lambda _module, inputs, _output: taught.append(inputs[0]))
     run.state.network.register_forward_hook(
         lambda module, inputs, _output: learnt.append(inputs[0]) if module.training else None
     )

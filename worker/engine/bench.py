@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -19,7 +20,8 @@ from worker.engine import blueprint, build, key_maps, surroundings
 from worker.engine.checkpoint import Checkpoints
 from worker.engine.evaluate import Evaluator
 from worker.engine.failures import EngineFailure, Refused
-from worker.engine.inputs import check, load_teacher, load_transfer_set
+from worker.engine.initial import initialise
+from worker.engine.inputs import check, load_network, load_transfer_set
 from worker.engine.participation import taking_part, why_not_monitored
 from worker.engine.plan import Plan
 from worker.engine.reporter import Reporter
@@ -29,7 +31,7 @@ from worker.engine.soft_targets import SoftTargets
 from worker.engine.state import TrainState
 from worker.engine.stop import StopSignal
 from worker.engine.targets import Targets
-from worker.engine.teacher import Teacher
+from worker.engine.teacher import Ensemble, Seat, Teacher
 from worker.engine.trace import Trace
 from worker.engine.views import PLAIN, Views
 
@@ -44,14 +46,16 @@ class Bench:
         self.folder, self.job, self.reporter, self.stop = folder, job, reporter, stop
         _check_export(job)
         self.device = build.device(job.spec.device)
-        self.teacher = load_teacher(folder, job.teacher, self.device)
+        self.teachers = [load_network(folder, teacher, "teacher", self.device) for teacher in job.teachers]
+        weights = job.student.weights
+        self.stored = load_network(folder, weights, "student", self.device) if weights else None
         self.transfer_set = load_transfer_set(folder, job.transfer_set, self.device)
         check(job, self.transfer_set)
         self.terms, notice = taking_part(job.spec.objective, self.transfer_set)
         if notice:
             reporter.report(Notice(text=notice))
         self._check_stopping()
-        self.teacher_sight = Sight(self.transfer_set.samples)
+        self.teacher_sights = [Sight(self.transfer_set.samples) for _ in self.teachers]
         self.student_sight = Sight(self.transfer_set.samples)
         self.evaluator = Evaluator(self.transfer_set, self.student_sight, stop, job.spec.training.batch_size)
         made_on = surroundings.exactness(self.device)
@@ -61,7 +65,8 @@ class Bench:
     def fingerprint(self) -> str:
         """Names the work: inputs and all settings that shape the result."""
         settings = self.job.model_dump(mode="json", exclude={"threads": True, "spec": _COSMETIC})
-        text = json.dumps([settings, self.teacher.sha256, self.transfer_set.sha256], sort_keys=True)
+        digests = [source.sha256 for source in (*self.teachers, *([self.stored] if self.stored else []))]
+        text = json.dumps([settings, digests, self.transfer_set.sha256], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     @cached_property
@@ -73,25 +78,47 @@ class Bench:
 
     @cached_property
     def targets(self) -> Targets:
-        """The teacher's logits on the transfer set."""
-        teacher, shape = (
-            Teacher(self.teacher.network),
-            (len(self.transfer_set.samples), self.job.teacher.architecture.classes),
-        )
+        """What the teachers say of the transfer set."""
+        shape = len(self.transfer_set.samples), self.job.student.architecture.classes
 
         def open_store(number: int, predict: Callable[[Tensor], Tensor]) -> SoftTargets:
             return SoftTargets(self.folder / "cache", self._targets_key(number), predict, shape, self.device)
 
-        return Targets(self.views, lambda look: teacher.logits(self.teacher_sight.of(look)), open_store)
+        return Targets(self.views, self._ensemble().logits, open_store)
+
+    def _ensemble(self) -> Ensemble:
+        seats = [
+            Seat(Teacher(stored.network), sight, share)
+            for stored, sight, share in zip(self.teachers, self.teacher_sights, self._shares, strict=True)
+        ]
+        return Ensemble(seats, self._combine)
+
+    @property
+    def _shares(self) -> list[float]:
+        weights = [teacher.weight for teacher in self.job.teachers]
+        return [weight / sum(weights) for weight in weights]
+
+    @property
+    def _combine(self) -> Literal["probabilities", "logits"]:
+        teacher = self.job.spec.teacher
+        return "probabilities" if isinstance(teacher, str) else teacher.combine
 
     def _targets_key(self, number: int) -> dict[str, object]:
-        """Return all that the teacher's logits on a view depend on."""
-        source, spec = self.job.teacher, self.job.spec
+        """Return all that the teachers' logits on a view depend on."""
+        spec = self.job.spec
         steps = [step.model_dump(mode="json") for step in spec.augmentation]
+        members = zip(self.job.teachers, self.teachers, self._shares, strict=True)
         return {
-            "teacher": self.teacher.sha256,
-            "architecture": source.architecture.model_dump(mode="json"),
-            "key_map": source.key_map,
+            "teachers": [
+                {
+                    "sha256": stored.sha256,
+                    "architecture": source.architecture.model_dump(mode="json"),
+                    "key_map": source.key_map,
+                    "share": share,
+                }
+                for source, stored, share in members
+            ],
+            "combine": self._combine if len(self.teachers) > 1 else None,
             "data": self.transfer_set.sha256,
             "format": self.job.transfer_set.format.model_dump(mode="json"),
             "view": "identity" if number == PLAIN else [spec.seed, number, steps, self._training_digest],
@@ -150,7 +177,9 @@ class Bench:
     def _fresh_state(self, terms: tuple[ObjectiveTerm, ...]) -> TrainState:
         # Student and control start alike: the same seed gives the same initial weights and the same dropout.
         _seed(self.job.spec.seed)
-        network = build.network(self.job.spec.student.architecture).to(self.device)
+        network = build.network(self.job.student.architecture).to(self.device)
+        stored = self.stored.network if self.stored else None
+        initialise(network, self.job.spec.student, stored, self.teachers[0].network)
         objective = build.objective(terms).to(self.device)
         trained = [*network.parameters(), *objective.parameters()]
         return TrainState(network, objective, build.optimizer(self.job.spec.training.optimizer, trained, self.device))
@@ -178,7 +207,7 @@ class Bench:
 def _check_export(job: JobFile) -> None:
     # At the start: a student that cannot be written under the user's names should not be trained first.
     try:
-        key_maps.exported(blueprint.shapes(job.spec.student.architecture), job.student_key_map)
+        key_maps.exported(blueprint.shapes(job.student.architecture), job.student.key_map)
     except Refused as refusal:
         raise EngineFailure(FailureCode.INVALID_SPEC, f"The student's key map cannot be used. {refusal}") from refusal
 

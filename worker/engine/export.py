@@ -16,8 +16,8 @@ STUDENT = "student.safetensors"
 
 def export_student(out: Path, job: JobFile, weights: dict[str, Tensor]) -> str:
     """Write the student (equal weights give equal bytes); return its SHA-256."""
-    architecture = job.spec.student.architecture
-    names = key_maps.exported(weights, job.student_key_map)
+    architecture = job.student.architecture
+    names = key_maps.exported(weights, job.student.key_map)
     temporary = out / f"{STUDENT}.tmp"
     metadata = {"format": "pt", "architecture": architecture.model_dump_json()}
     try:
@@ -28,14 +28,14 @@ def export_student(out: Path, job: JobFile, weights: dict[str, Tensor]) -> str:
     return digest(out / STUDENT)
 
 
-def export_papers(out: Path, job: JobFile, report: Report, digests: dict[str, str]) -> None:
-    """Write report, lock file and, last, the manifest. `digests`: teacher, transfer_set, student."""
+def export_papers(out: Path, job: JobFile, report: Report, digests: dict[str, Any]) -> None:
+    """Write report, lock file and, last, the manifest. `digests`: teachers (a list), transfer_set, student."""
     write_bytes(out / "report.json", report.model_dump_json(indent=2).encode() + b"\n")
     _write_json(out / "job.lock.json", _lock(job, report, digests))
     _write_json(out / "manifest.json", _manifest(out, job, report, digests))
 
 
-def _lock(job: JobFile, report: Report, digests: dict[str, str]) -> dict[str, Any]:
+def _lock(job: JobFile, report: Report, digests: dict[str, Any]) -> dict[str, Any]:
     return {
         "version": 1,
         "job": job.model_dump(mode="json"),
@@ -45,18 +45,18 @@ def _lock(job: JobFile, report: Report, digests: dict[str, str]) -> dict[str, An
     }
 
 
-def _manifest(out: Path, job: JobFile, report: Report, digests: dict[str, str]) -> dict[str, Any]:
+def _manifest(out: Path, job: JobFile, report: Report, digests: dict[str, Any]) -> dict[str, Any]:
     return {
         "version": 1,
         "name": STUDENT,
         "sha256": digests["student"],
         "size": (out / STUDENT).stat().st_size,
-        "architecture": job.spec.student.architecture.model_dump(mode="json"),
-        "key_map": job.student_key_map,
-        "teacher": {
-            "sha256": digests["teacher"],
-            "architecture": job.teacher.architecture.model_dump(mode="json"),
-        },
+        "architecture": job.student.architecture.model_dump(mode="json"),
+        "key_map": job.student.key_map,
+        "teachers": [
+            {"sha256": sha256, "architecture": teacher.architecture.model_dump(mode="json"), "weight": teacher.weight}
+            for teacher, sha256 in zip(job.teachers, digests["teachers"], strict=True)
+        ],
         "transfer_set": {"sha256": digests["transfer_set"]},
         "seed": job.spec.seed,
         "versions": report.versions,

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from app.contract.job_file import JobFile, TeacherInput, TransferSetInput
+from app.contract.job_file import JobFile, NetworkInput, TransferSetInput
 from app.contract.states import FailureCode
 from app.contract.transfer import UNLABELLED
 from worker.engine import build, key_maps, splits, tensor_file
@@ -20,7 +20,7 @@ from worker.engine.samples import ArraySamples, Samples
 
 
 @dataclass(frozen=True)
-class TeacherWeights:
+class StoredNetwork:
     """A network with the uploaded weights in it."""
 
     network: nn.Module
@@ -55,24 +55,24 @@ class TransferSet:
         return len(labels_B) if self.labelled_throughout else (labels_B != UNLABELLED).sum().clamp(min=1)
 
 
-def load_teacher(folder: Path, source: TeacherInput, where: torch.device) -> TeacherWeights:
-    """Return the teacher. Raises EngineFailure where bytes or tensors are not as announced."""
+def load_network(folder: Path, source: NetworkInput, who: str, where: torch.device) -> StoredNetwork:
+    """Return a stored network (`who`: for sentences). Raises EngineFailure where it is not as announced."""
     path = folder / source.path
-    sha256 = _verified(path, source.sha256, "teacher's weights")
+    sha256 = _verified(path, source.sha256, f"{who}'s weights")
     network = build.network(source.architecture)
     expected = network.state_dict()
     try:
         tensors, _ = tensor_file.load(path)
         renamed = key_maps.rename(tensors, source.key_map)
     except Refused as refusal:
-        raise EngineFailure(FailureCode.INVALID_WEIGHTS, f"The teacher does not fit. {refusal}") from refusal
+        raise EngineFailure(FailureCode.INVALID_WEIGHTS, f"The {who} does not fit. {refusal}") from refusal
     fit = compare(_shapes(tensors), renamed, _shapes(expected))
     if problems := fit.problems():
-        raise EngineFailure(FailureCode.INVALID_WEIGHTS, f"The teacher does not fit. {' '.join(problems)}")
+        raise EngineFailure(FailureCode.INVALID_WEIGHTS, f"The {who} does not fit. {' '.join(problems)}")
     own = {renamed[name]: tensor for name, tensor in tensors.items()}
     network.load_state_dict({name: tensor.to(expected[name].dtype) for name, tensor in own.items()})
     size = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
-    return TeacherWeights(network.to(where), sha256, size)
+    return StoredNetwork(network.to(where), sha256, size)
 
 
 def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, Shape]:
@@ -99,11 +99,12 @@ def load_transfer_set(folder: Path, source: TransferSetInput, where: torch.devic
 
 def check(job: JobFile, transfer_set: TransferSet) -> None:
     """Raise EngineFailure where teacher, student and transfer set do not go together."""
-    teacher, student = job.teacher.architecture, job.spec.student.architecture
-    if teacher.classes != student.classes:
-        text = f"The teacher has {teacher.classes} classes and the student {student.classes}; they must be equal."
-        raise EngineFailure(FailureCode.INVALID_SPEC, text)
-    for who, architecture in (("teacher", teacher), ("student", student)):
+    teachers, student = [teacher.architecture for teacher in job.teachers], job.student.architecture
+    for teacher in teachers:
+        if teacher.classes != student.classes:
+            text = f"The teacher has {teacher.classes} classes and the student {student.classes}; they must be equal."
+            raise EngineFailure(FailureCode.INVALID_SPEC, text)
+    for who, architecture in (*(("teacher", teacher) for teacher in teachers), ("student", student)):
         if reason := architecture.refuses(transfer_set.samples.kind, transfer_set.samples.shape):
             raise EngineFailure(FailureCode.INVALID_SPEC, f"The transfer set does not fit the {who}: {reason}.")
     for step in job.spec.augmentation:

@@ -65,12 +65,12 @@ def _trained(
 
 
 def _report(bench: Bench, student: Outcome, control: Outcome | None, no_control: str | None) -> Report:
-    architecture, spec = bench.job.spec.student.architecture, bench.job.spec
-    scorer = Scorer(bench.evaluator, bench.targets, bench.teacher_sight, evaluated_on(bench.transfer_set))
+    architecture, spec = bench.job.student.architecture, bench.job.spec
+    scorer = Scorer(bench.evaluator, bench.targets, bench.teacher_sights, evaluated_on(bench.transfer_set))
     runs = {Run.STUDENT: student} | ({Run.CONTROL: control} if control else {})
     report = Report(
         evaluated_on=scorer.where,
-        teacher=scorer.teacher(bench.teacher.network, bench.job.teacher.architecture, bench.teacher.bytes),
+        teacher=scorer.teachers(bench.teachers, [teacher.architecture for teacher in bench.job.teachers]),
         student=scorer.student(_network(bench, student.weights), architecture),
         control=scorer.student(_network(bench, control.weights), architecture) if control else None,
         control_missing=no_control,
@@ -87,7 +87,7 @@ def _report(bench: Bench, student: Outcome, control: Outcome | None, no_control:
 
 
 def _network(bench: Bench, weights: Tensors) -> nn.Module:
-    network = build.network(bench.job.spec.student.architecture)
+    network = build.network(bench.job.student.architecture)
     network.load_state_dict(weights)
     return network.to(bench.device)
 
@@ -96,7 +96,7 @@ def _publish(bench: Bench, student: Outcome, report: Report) -> None:
     out = bench.folder / "out"
     out.mkdir(exist_ok=True)
     digests = {
-        "teacher": bench.teacher.sha256,
+        "teachers": [teacher.sha256 for teacher in bench.teachers],
         "transfer_set": bench.transfer_set.sha256,
         "student": export.export_student(out, bench.job, student.weights),
     }

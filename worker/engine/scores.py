@@ -1,6 +1,8 @@
 """The numbers of the report. N = samples of the evaluated part, C = classes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +11,7 @@ from app.contract.architectures import Family
 from app.contract.report import Evaluated, Scores
 from worker.engine import blueprint, calibration
 from worker.engine.evaluate import Evaluator
-from worker.engine.inputs import TransferSet
+from worker.engine.inputs import StoredNetwork, TransferSet
 from worker.engine.latency import median_latency_ms
 from worker.engine.sight import Sight
 from worker.engine.targets import Targets
@@ -36,34 +38,41 @@ class Scorer:
 
     evaluator: Evaluator
     targets: Targets
-    teacher_sight: Sight
+    teacher_sights: Sequence[Sight]
     where: Evaluated
 
-    def teacher(self, network: nn.Module, architecture: Family, size: int) -> Scores:
-        """Score the teacher by its stored logits."""
+    def teachers(self, stored: Sequence[StoredNetwork], architectures: Sequence[Family]) -> Scores:
+        """Score the teachers, as one, by their stored logits; what they cost adds up."""
+        costs = [
+            self._cost(network.network, architecture, network.bytes, sight)
+            for network, architecture, sight in zip(stored, architectures, self.teacher_sights, strict=True)
+        ]
         part, fitted = self._teacher_logits(self.where.split), self._teacher_logits(self.where.scaled_on)
-        return self._score(network, architecture, size, part, fitted, self.teacher_sight)
+        return self._score({name: sum(cost[name] for cost in costs) for name in costs[0]}, part, fitted)
 
     def student(self, network: nn.Module, architecture: Family) -> Scores:
         """Score a student or control."""
         size = sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
         part, fitted = self._logits(network, self.where.split), self._logits(network, self.where.scaled_on)
-        return self._score(network, architecture, size, part, fitted, self.evaluator.sight)
+        return self._score(self._cost(network, architecture, size, self.evaluator.sight), part, fitted)
 
-    def _score(
-        self, network: nn.Module, architecture: Family, size: int, logits_NC: Tensor, fitted_NC: Tensor, sight: Sight
-    ) -> Scores:
-        teacher_NC, labels_N = self._teacher_logits(self.where.split), self._labels(self.where.split)
+    def _cost(self, network: nn.Module, architecture: Family, size: int, sight: Sight) -> dict[str, Any]:
         sample = sight.plain(self.evaluator.rows(self.where.split)[:1])
+        return {
+            "parameters": blueprint.size(architecture),
+            "bytes": size,
+            "flops": blueprint.flops(architecture, sample),
+            "latency_ms": median_latency_ms(network, sample),
+        }
+
+    def _score(self, cost: dict[str, Any], logits_NC: Tensor, fitted_NC: Tensor) -> Scores:
+        teacher_NC, labels_N = self._teacher_logits(self.where.split), self._labels(self.where.split)
         return Scores(
             agreement=float((logits_NC.argmax(1) == teacher_NC.argmax(1)).double().mean()),
             kl_to_teacher=calibration.divergence(teacher_NC, logits_NC),
             **_against_labels(logits_NC, labels_N),
             **_scaled(logits_NC, labels_N, fitted_NC, self._labels(self.where.scaled_on)),
-            parameters=blueprint.size(architecture),
-            bytes=size,
-            flops=blueprint.flops(architecture, sample),
-            latency_ms=median_latency_ms(network, sample),
+            **cost,
         )
 
     def _teacher_logits(self, part: str | None) -> Tensor:

@@ -1,7 +1,16 @@
-"""The teacher: its own object, never trained. B = batch, C = classes."""
+"""The teachers: objects of their own, never trained. B = batch, C = classes, M = members."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import log_softmax
+
+from worker.engine.sight import Sight
+from worker.engine.views import Look
 
 
 class Teacher:
@@ -15,3 +24,35 @@ class Teacher:
         with torch.inference_mode():
             logits_BC: Tensor = self.network(inputs)
             return logits_BC
+
+
+@dataclass(frozen=True)
+class Seat:
+    """One member of an ensemble: who teaches, what it sees, and its share of the whole (they add up to 1)."""
+
+    teacher: Teacher
+    sight: Sight
+    share: float
+
+
+class Ensemble:
+    """Teachers that speak as one; of a single one, what it says is left as it is."""
+
+    def __init__(self, seats: Sequence[Seat], combine: Literal["probabilities", "logits"]) -> None:
+        self._seats, self._combine = tuple(seats), combine
+
+    def logits(self, look: Look) -> Tensor:
+        """Return the logits (B, C) of one look."""
+        said_MBC = [seat.teacher.logits(seat.sight.of(look)) for seat in self._seats]
+        if len(said_MBC) == 1:
+            return said_MBC[0]
+        with torch.inference_mode():
+            shares = [seat.share for seat in self._seats]
+            if self._combine == "logits":
+                return torch.stack([share * said_BC for share, said_BC in zip(shares, said_MBC, strict=True)]).sum(0)
+            # The logarithm of the mean distribution; in logarithms throughout, so that nothing underflows.
+            logs_MBC = [
+                log_softmax(said_BC.float(), dim=1) + math.log(share)
+                for share, said_BC in zip(shares, said_MBC, strict=True)
+            ]
+            return torch.stack(logs_MBC).logsumexp(0)

@@ -1,0 +1,80 @@
+"""What a spec names, as rows: teachers, student, transfer set."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.contract.architectures import Family
+from app.contract.errors import Problem
+from app.contract.spec import JobSpec
+from app.contract.teachers import members_of
+from app.datasets.repository import DatasetRepository
+from app.db.tables import Dataset, Model
+from app.jobs.repository import STUDENT, TEACHER
+from app.models.registered import architecture_of, key_map_of
+from app.models.repository import ModelRepository
+
+
+@dataclass(frozen=True)
+class Named:
+    """A job's cast."""
+
+    teachers: tuple[Model, ...]
+    """In the order of the spec."""
+    student: Model | None
+    """None where the spec describes the student by its architecture."""
+    dataset: Dataset
+
+    def student_architecture(self, spec: JobSpec) -> Family:
+        """Return the architecture of the network to be trained."""
+        if self.student:
+            return architecture_of(self.student)
+        assert spec.student.architecture  # the contract wants one or the other
+        return spec.student.architecture
+
+    def parts(self) -> Iterator[tuple[Model, str]]:
+        """Yield each model with the part it plays."""
+        for teacher in self.teachers:
+            yield teacher, TEACHER
+        if self.student:
+            yield self.student, STUDENT
+
+
+def student_key_map(spec: JobSpec, named: Named) -> dict[str, str]:
+    """Return the names under which the student comes back: the spec's, its model's, or a teacher's of its family."""
+    if spec.student.key_map is not None:
+        return spec.student.key_map
+    if named.student:
+        return key_map_of(named.student)
+    alike = [teacher for teacher in named.teachers if teacher.architecture["kind"] == _kind(spec)]
+    return key_map_of(alike[0]) if alike else {}
+
+
+def _kind(spec: JobSpec) -> str | None:
+    return spec.student.architecture.kind if spec.student.architecture else None
+
+
+def teacher_pointer(spec: JobSpec, place: int) -> str:
+    """Return where the spec names its teacher number `place`."""
+    return "/teacher" if isinstance(spec.teacher, str) else f"/teacher/members/{place}/model"
+
+
+async def find(session: AsyncSession, tenant: str, spec: JobSpec) -> tuple[Named | None, list[Problem]]:
+    """Return what the spec names, or a problem for each thing that is not there."""
+    models, missing = ModelRepository(session), []
+    teachers = []
+    for place, member in enumerate(members_of(spec.teacher)):
+        teacher = await models.get(tenant, member.model)
+        teachers.append(teacher)
+        if teacher is None:
+            missing.append(Problem(pointer=teacher_pointer(spec, place), detail=f"there is no model {member.model}"))
+    student = await models.get(tenant, spec.student.model) if spec.student.model else None
+    if spec.student.model and student is None:
+        missing.append(Problem(pointer="/student/model", detail=f"there is no model {spec.student.model}"))
+    dataset = await DatasetRepository(session).get(tenant, spec.transfer_set)
+    if dataset is None:
+        missing.append(Problem(pointer="/transfer_set", detail=f"there is no data set {spec.transfer_set}"))
+    if missing or dataset is None:
+        return None, missing
+    return Named(tuple(teacher for teacher in teachers if teacher), student, dataset), []

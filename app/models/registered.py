@@ -1,0 +1,21 @@
+"""What a registered model's row says, as the contract's classes."""
+
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from app.contract.architectures import Architecture, Family
+from app.db.tables import Model
+
+_ARCHITECTURE: TypeAdapter[Any] = TypeAdapter(Architecture)
+
+
+def architecture_of(model: Model) -> Family:
+    """Return the model's architecture as the contract's class."""
+    architecture: Family = _ARCHITECTURE.validate_python(model.architecture)
+    return architecture
+
+
+def key_map_of(model: Model) -> dict[str, str]:
+    """Return the key map in force: the one given, or the one that the inspection found."""
+    return dict((model.inspection or {}).get("key_map") or model.key_map or {})
