@@ -103,6 +103,69 @@ def test_a_job_waits_for_its_inspections(house: House) -> None:
     assert house.client.get(f"/v1/jobs/{job['id']}").json()["queue_position"] == 1
 
 
+def test_an_ensemble_is_checked_member_by_member(house: House) -> None:
+    spec = house.ready()
+    other = house.register("models", architecture={**TEACHER, "classes": 4})["id"]
+    house.inspect(ModelInspection(parameters=76))
+    missing = "mdl_" + "0" * 32
+    members = [{"model": spec["teacher"]}, {"model": other, "weight": 2}, {"model": missing}]
+    answer = house.client.post("/v1/jobs", json={**spec, "teacher": {"members": members}})
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [
+        {"pointer": "/teacher/members/2/model", "detail": f"there is no model {missing}"}
+    ]
+    found = house.client.post("/v1/jobs/validate", json={**spec, "teacher": {"members": members[:2]}}).json()
+    assert [error["pointer"] for error in found["errors"]] == ["/teacher/members/1/model"]
+    assert "4 classes apart and the student 3" in found["errors"][0]["detail"]
+    twice = house.client.post("/v1/jobs/validate", json={**spec, "teacher": {"members": [members[0]] * 2}}).json()
+    assert twice["errors"][0]["pointer"] == "/teacher/members"
+    assert "named twice" in twice["errors"][0]["detail"]
+
+
+def test_jobs_are_found_by_any_of_their_teachers(house: House) -> None:
+    spec = house.ready()
+    other = house.register("models", architecture=TEACHER)["id"]
+    house.inspect(ModelInspection(parameters=67))
+    both = {"members": [{"model": spec["teacher"]}, {"model": other}]}
+    job = house.client.post("/v1/jobs", json={**spec, "teacher": both}).json()["id"]
+    for teacher in (spec["teacher"], other):
+        listed = house.client.get("/v1/jobs", params={"teacher": teacher}).json()["data"]
+        assert [found["id"] for found in listed] == [job]
+    assert house.client.delete(f"/v1/models/{other}").status_code == 409
+
+
+def test_a_model_is_made_by_a_job(house: House) -> None:
+    spec = house.ready()
+    job = house.client.post("/v1/jobs", json=spec).json()["id"]
+    model = house.client.post("/v1/models", json={"job": job, "name": "assistant"}).json()
+    assert (model["state"], model["file"], model["job"]) == ("awaited", None, job)
+    assert model["architecture"]["hidden"] == STUDENT["architecture"]["hidden"]
+    fed = house.client.post("/v1/jobs", json={**spec, "teacher": model["id"], "student": {"model": model["id"]}}).json()
+    assert fed["blocked_by"] == "job"
+    assert house.client.post(f"/v1/jobs/{job}/cancel").status_code == 202
+    found = house.client.get(f"/v1/models/{model['id']}").json()
+    assert found["state"] == "rejected"
+    assert "that was to make it is cancelled" in found["inspection"]["problems"][0]["detail"]
+    late = house.client.post("/v1/models", json={"job": job})
+    assert late.status_code == 422
+    assert late.json()["errors"] == [{"pointer": "/job", "detail": f"the job {job} is cancelled: it has no student"}]
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ({}, "made of either a file or a job"),
+        ({"job": "job_" + "0" * 32}, "there is no job"),
+        ({"job": "job_" + "0" * 32, "key_map": {}}, "leave architecture and key_map out"),
+        ({"file": "file_" + "0" * 32}, "architecture of the file's weights is missing"),
+    ],
+)
+def test_a_model_needs_one_origin(house: House, body: dict[str, Any], text: str) -> None:
+    answer = house.client.post("/v1/models", json=body)
+    assert answer.status_code == 422
+    assert text in answer.text
+
+
 def test_a_job_fails_with_its_inspection(house: House) -> None:
     model, dataset = house.register("models", architecture=TEACHER), house.register("datasets")
     spec = {"teacher": model["id"], "student": STUDENT, "transfer_set": dataset["id"]}

@@ -131,6 +131,17 @@ def test_a_spec_with_files_goes_the_whole_way_from_a_shell(stack, demo, tmp_path
     assert run("logs", job)
 
 
+def test_a_student_teaches_the_next_one(client, small):
+    teacher, data = small
+    short = {"transfer_set": data, "training": {"epochs": 1}, "control": False}
+    first = client.jobs.create(teacher=teacher, student=STUDENT, **short)
+    assistant = client.models.of_job(first, name="assistant", wait=False)
+    second = client.jobs.create(teacher=[teacher, assistant], student={"model": assistant.id}, **short)
+    assert second.wait(timeout=120).report.teacher.parameters > teacher.inspection.parameters
+    assert client.models.wait(assistant).name == "assistant"
+    assert [job.id for job in client.jobs.list(teacher=assistant)] == [second.id]
+
+
 def test_validation_points_at_everything(client, small):
     teacher, data = small
     spec = {"teacher": teacher.id, "transfer_set": data.id, "student": STUDENT, "training": {"epochs": 0}, "sed": 1}

@@ -1,6 +1,7 @@
 """Jobs for the worker's tests: real weights and data in the store, and rows made through the services."""
 
 import io
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -83,7 +84,7 @@ class House:
         await self.pass_inspections()
         return [await self.submit_on(teacher, data, training=training, seed=seed, **spec) for seed in range(count)]
 
-    async def submit_on(self, teacher: str, data: str, **spec: Any) -> str:
+    async def submit_on(self, teacher: str | dict[str, Any], data: str, **spec: Any) -> str:
         training = {"epochs": 3, "batch_size": 20, "checkpoint_seconds": 0, **(spec.pop("training", None) or {})}
         student = {"architecture": {"kind": "mlp", "inputs": 6, "hidden": [4], "classes": 3}}
         document = {"teacher": teacher, "transfer_set": data, "student": student, "training": training,
@@ -114,6 +115,11 @@ class House:
     async def log(self, job_id: str) -> str:
         async with self.database.reading() as session:
             return "".join(piece.text for piece in await JobRepository(session).logs(DEFAULT_TENANT, job_id))
+
+    async def json(self, job_id: str, kind: str) -> Any:
+        """Return a published document."""
+        artifact = (await self.artifacts(job_id))[kind]
+        return json.loads(b"".join([chunk async for chunk in self.store.stream(artifact.sha256)]))
 
     async def artifacts(self, job_id: str) -> dict[str, Artifact]:
         async with self.database.reading() as session:

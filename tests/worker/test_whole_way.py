@@ -5,9 +5,12 @@ from collections.abc import Sequence
 
 import pytest
 
+from app.contract.resources import ModelCreate
 from app.contract.states import InspectionState, JobState
+from app.db.base import DEFAULT_TENANT
 from app.db.session import Database
 from app.db.tables import Dataset, Model
+from app.models import service as models
 from app.queue import Bell
 from app.settings import Settings
 from app.store import Store
@@ -73,3 +76,39 @@ async def test_on_postgresql_and_s3(
     await go_the_whole_way(House(ours, database, Store(ours)), 1, "distill", "housekeeping")
     await database.close()
     await bell.close()
+
+
+async def test_jobs_feed_jobs(house: House) -> None:
+    """A teacher assistant: the first job's student teaches, with the first teacher, the student of the second."""
+    teacher, data = await house.model(), await house.dataset()
+    first = await house.submit_on(teacher, data)
+    async with house.database.transaction() as session:
+        assistant = (await models.register(session, DEFAULT_TENANT, ModelCreate(job=first), 10**9)).id
+    both = {"members": [{"model": teacher, "weight": 2}, {"model": assistant}]}
+    second = await house.submit_on(both, data, student={"model": assistant, "initial": {"kind": "fresh"}})
+    third = await house.submit_on(assistant, data, student={"model": assistant})
+    with workers(house.settings, "distill", "housekeeping"):
+        await eventually(lambda: all_over(house, [first, second, third]), seconds=120, what="the end of the jobs")
+    for job_id in (first, second, third):
+        await check(house, job_id)
+    manifest = await house.json(second, "manifest")
+    student = (await house.artifacts(first))["student"].sha256
+    assert [taught["sha256"] for taught in manifest["teachers"]][1] == student
+    lock = await house.json(third, "lock")
+    assert lock["job"]["student"]["weights"]["sha256"] == student
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_what_waits_for_a_job_that_fails_fails_too(house: House) -> None:
+    teacher, data = await house.model(), await house.dataset()
+    first = await house.submit_on(teacher, data)
+    async with house.database.transaction() as session:
+        assistant = (await models.register(session, DEFAULT_TENANT, ModelCreate(job=first), 10**9)).id
+    second = await house.submit_on(assistant, data)
+    assert (await house.job(second)).blocked_by == "job"
+    await house.cancel(first)
+    with workers(house.settings, "distill", "housekeeping"):
+        await eventually(lambda: house.is_over(second), seconds=60, what="the end of the job that waited")
+    job = await house.job(second)
+    assert (job.state, job.failure_code) == (JobState.FAILED, "invalid_spec")
+    assert f"the job {first} that was to make it is cancelled" in (job.failure_detail or "")
