@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 import stillhouse
+from app.contract.teachers import members_of
 from stillhouse import Stillhouse
 from stillhouse.cli import app
 from stillhouse.embedded import EmbeddedStack
@@ -196,7 +197,8 @@ def test_one_key_makes_one_job(client, small):
 def test_lists_go_on_to_their_end(client, small):
     teacher, _ = small
     assert teacher.id in [model.id for model in client.models.list(limit=1)]
-    assert all(job.resource.spec.teacher == teacher.id for job in client.jobs.list(teacher=teacher, limit=1))
+    taught = [members_of(job.resource.spec.teacher) for job in client.jobs.list(teacher=teacher, limit=1)]
+    assert all(teacher.id in [member.model for member in members] for members in taught)
     assert client.models.rename(teacher, "other").name == "other"
 
 
