@@ -16,7 +16,7 @@ from worker.engine import build, key_maps, splits, tensor_file
 from worker.engine.checkpoint import digest
 from worker.engine.failures import EngineFailure, Refused
 from worker.engine.fit import Shape, compare
-from worker.engine.samples import ArraySamples, Samples
+from worker.engine.samples import Samples
 
 
 @dataclass(frozen=True)
@@ -84,14 +84,14 @@ def load_transfer_set(folder: Path, source: TransferSetInput, where: torch.devic
     path = folder / source.path
     sha256 = _verified(path, source.sha256, "transfer set")
     try:
-        arrays = build.reader(source.format)(path, source.format)
+        content = build.reader(source.format)(path, source.format)
     except Refused as refusal:
         raise EngineFailure(FailureCode.INVALID_TRANSFER_SET, str(refusal)) from refusal
-    if arrays.problems:
-        raise EngineFailure(FailureCode.INVALID_TRANSFER_SET, " ".join(arrays.problems))
-    samples = ArraySamples(arrays.inputs.to(torch.float32).contiguous().to(where))
-    labels_N = arrays.labels_N if arrays.labels_N is not None else torch.full((len(samples),), UNLABELLED)
-    part_N = arrays.split_N.numpy() if arrays.split_N is not None else splits.draw(labels_N.numpy(), source.splits)
+    if content.problems:
+        raise EngineFailure(FailureCode.INVALID_TRANSFER_SET, " ".join(content.problems))
+    samples = content.samples.to(where)
+    labels_N = content.labels_N if content.labels_N is not None else torch.full((len(samples),), UNLABELLED)
+    part_N = content.split_N.numpy() if content.split_N is not None else splits.draw(labels_N.numpy(), source.splits)
     rows = {part: torch.from_numpy(np.ascontiguousarray(found)) for part, found in splits.rows_by_part(part_N).items()}
     labelled = {part: found[labels_N[found] != UNLABELLED] for part, found in rows.items()}
     return TransferSet(samples, labels_N.to(where), rows, labelled, sha256)

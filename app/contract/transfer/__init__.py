@@ -2,11 +2,12 @@
 
 from pydantic import TypeAdapter
 
+from app.contract.transfer.format import Format
 from app.contract.transfer.parts import SPLITS, UNLABELLED, Splits
 from app.contract.transfer.tensors import Tensors
 
 TransferFormat = Tensors
 FORMAT: TypeAdapter[TransferFormat] = TypeAdapter(TransferFormat)
-FORMATS: tuple[type[Tensors], ...] = (Tensors,)
+FORMATS: tuple[type[Format], ...] = (Tensors,)
 
-__all__ = ["FORMAT", "FORMATS", "SPLITS", "UNLABELLED", "Splits", "Tensors", "TransferFormat"]
+__all__ = ["FORMAT", "FORMATS", "SPLITS", "UNLABELLED", "Format", "Splits", "Tensors", "TransferFormat"]
