@@ -45,6 +45,25 @@ FileFormat = Literal["safetensors", "npz", "csv", "jsonl", "parquet"]
 """What a transfer set's file turned out to be."""
 
 
+class Spread(Contract):
+    """How a count is spread over the samples."""
+
+    least: int
+    median: int
+    p95: int
+    """Of 100 samples, 95 have no more."""
+    most: int
+    mean: float
+
+
+class Lengths(Contract):
+    """How long the texts are."""
+
+    characters: Spread
+    words: Spread
+    """Between white space."""
+
+
 class DatasetInspection(Contract):
     """What a transfer set holds."""
 
@@ -66,6 +85,8 @@ class DatasetInspection(Contract):
     """Samples in each part."""
     labelled_splits: dict[str, int] = Field(default_factory=dict)
     """Labelled samples in each part."""
+    lengths: Lengths | None = None
+    """Of texts."""
     preview: list[dict[str, Any]] = Field(default_factory=list)
     """The first samples, cut short."""
     problems: list[Problem] = Field(default_factory=list)

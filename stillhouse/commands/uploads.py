@@ -55,7 +55,7 @@ def upload_dataset(
     *,
     format: Annotated[  # noqa: A002  # the option's own name
         dict[str, Any] | None,
-        typer.Option(parser=mapping, metavar="YAML|@FILE", help="Which arrays hold inputs, labels, split."),
+        typer.Option(parser=mapping, metavar="YAML|@FILE", help="What kind of set, and which names it has."),
     ] = None,
     splits: Annotated[
         dict[str, Any] | None,
@@ -65,9 +65,9 @@ def upload_dataset(
     url: Url = URL,
     as_json: AsJson = False,  # typer's way to write a switch
 ) -> None:
-    """Upload a transfer set (.npz or .safetensors with `inputs`, and `labels` and `split` where there are any).
+    """Upload a transfer set: arrays (.npz or .safetensors), or texts (CSV, JSON Lines or Parquet, `{kind: text}`).
 
-    Example: `stillhouse upload-dataset digits.npz --splits '{validation: 0.1, test: 0.2}'`
+    Example: `stillhouse upload-dataset reviews.csv --format '{kind: text, label: stars}' --splits '{test: 0.2}'`
     """
     with connect(url) as client:
         dataset = client.datasets.create(file, format=format, splits=splits, name=name)

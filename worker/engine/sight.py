@@ -12,6 +12,7 @@ Preprocessing = Callable[[Raw], Inputs]
 
 def as_they_are(raw: Raw) -> Inputs:
     """The preprocessing of networks that take a set's numbers unchanged."""
+    assert isinstance(raw, Tensor)
     return raw
 
 

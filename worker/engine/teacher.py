@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from worker.engine.samples import Inputs
+
 
 class Teacher:
     """Frozen, in evaluation mode, and out of autograd's sight."""
@@ -10,8 +12,8 @@ class Teacher:
     def __init__(self, network: nn.Module) -> None:
         self.network = network.eval().requires_grad_(requires_grad=False)
 
-    def logits(self, inputs: Tensor) -> Tensor:
-        """Return the logits (B, C) of inputs (B, ...)."""
+    def logits(self, inputs: Inputs) -> Tensor:
+        """Return the logits (B, C) of a batch."""
         with torch.inference_mode():
             logits_BC: Tensor = self.network(inputs)
             return logits_BC
