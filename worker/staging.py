@@ -30,7 +30,12 @@ async def job_file(session: AsyncSession, lease: Lease, threads: int) -> JobFile
     return JobFile(
         spec=spec,
         teacher=TeacherInput.model_validate(
-            {"sha256": teacher.weights_sha256, "architecture": architecture, "key_map": key_map}
+            {
+                "sha256": teacher.weights_sha256,
+                "architecture": architecture,
+                "key_map": key_map,
+                "preprocessing": teacher.preprocessing,
+            }
         ),
         transfer_set=TransferSetInput(
             sha256=file.sha256,

@@ -19,7 +19,12 @@ def file(row: tables.File) -> resources.File:
 
 def model(row: tables.Model) -> resources.Model:
     return resources.Model.model_validate(
-        {**_registered(row), "architecture": row.architecture, "key_map": row.key_map}
+        {
+            **_registered(row),
+            "architecture": row.architecture,
+            "key_map": row.key_map,
+            "preprocessing": row.preprocessing,
+        }
     )
 
 

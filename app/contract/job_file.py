@@ -16,6 +16,7 @@ from pydantic import Field
 from app.contract.architectures import Architecture
 from app.contract.base import Contract
 from app.contract.inspection import DatasetInspection, ModelInspection
+from app.contract.preprocessing import Preprocessing
 from app.contract.spec import JobSpec, KeyMap
 from app.contract.transfer import Splits, Tensors, TransferFormat
 
@@ -35,6 +36,7 @@ class TeacherInput(Contract):
     sha256: str | None = None
     architecture: Architecture
     key_map: KeyMap = Field(default_factory=dict)
+    preprocessing: Preprocessing | None = None
 
 
 class TransferSetInput(Contract):
@@ -62,6 +64,7 @@ class InspectModel(Contract):
     architecture: Architecture
     key_map: KeyMap | None = None
     """None asks for an unambiguous match by order and shape."""
+    preprocessing: Preprocessing | None = None
 
 
 class InspectDataset(Contract):

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.contract.architectures import Architecture
 from app.contract.errors import Problem
 from app.contract.inspection import DatasetInspection, ModelInspection
+from app.contract.preprocessing import Preprocessing
 from app.contract.spec import JobSpec, KeyMap, Labels, Name
 from app.contract.states import BlockedBy, FailureCode, InspectionState, JobState, Phase, StopReason
 from app.contract.transfer import Splits, Tensors, TransferFormat
@@ -65,6 +66,8 @@ class ModelCreate(BaseModel):
     architecture: Architecture
     key_map: KeyMap | None = None
     """Renames parameter prefixes (yours -> the family's). Left out, an unambiguous match by shape is found."""
+    preprocessing: Preprocessing | None = None
+    """How the network reads texts: a tokenizer, or words with the vocabulary that it was trained with."""
     name: Name | None = None
 
 
@@ -76,6 +79,7 @@ class Model(Resource):
     file: str
     architecture: Architecture
     key_map: KeyMap | None
+    preprocessing: Preprocessing | None = None
     state: InspectionState
     inspection: ModelInspection | None
     version: int
@@ -248,6 +252,7 @@ class Catalog(Resource):
     objectives: list[CatalogEntry]
     architectures: list[CatalogEntry]
     transfer_sets: list[CatalogEntry]
+    preprocessing: list[CatalogEntry]
     augmentations: list[CatalogEntry]
     views: list[CatalogEntry]
     schedules: list[CatalogEntry]

@@ -8,6 +8,7 @@ from app.contract.architectures import Architecture
 from app.contract.augmentations import AugmentationStep
 from app.contract.base import Contract
 from app.contract.objectives import HardTarget, ObjectiveTerm, SoftTarget
+from app.contract.preprocessing import Preprocessing
 from app.contract.schedules import extremes
 from app.contract.training import Training
 from app.contract.views import Fresh, Views
@@ -28,6 +29,8 @@ class Student(Contract):
     key_map: KeyMap | None = None
     """Names under which the student comes back (user's prefix -> family's); by default the teacher's map where the
     families are the same. `{}` keeps the family's own names."""
+    preprocessing: Preprocessing | None = None
+    """How the student reads texts; by default as its teacher does where that has one, else as words."""
 
 
 class JobSpec(Contract):

@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator
 
+from app.contract import reading
 from app.contract.errors import Problem
 from app.contract.inspection import DatasetInspection
 from app.contract.objectives import Term
+from app.contract.samples import SampleKind
 from app.contract.schedules import extremes
 from app.contract.spec import JobSpec
 from app.contract.states import InspectionState
 from app.contract.views import Fresh
 from app.db.tables import Dataset, Model
-from app.models.service import architecture_of
+from app.models.service import architecture_of, preprocessing_of
 
 
 def errors(spec: JobSpec, teacher: Model, dataset: Dataset, max_parameters: int) -> list[Problem]:
@@ -19,6 +21,7 @@ def errors(spec: JobSpec, teacher: Model, dataset: Dataset, max_parameters: int)
         *_rejected(teacher, dataset),
         *_sizes(spec, max_parameters),
         *_classes(spec, teacher),
+        *_reads(spec, teacher),
         *_fits_data(spec, teacher, dataset),
     ]
 
@@ -51,16 +54,19 @@ def _classes(spec: JobSpec, teacher: Model) -> Iterator[Problem]:
         yield Problem(pointer="/student/architecture/classes", detail=detail)
 
 
+def _reads(spec: JobSpec, teacher: Model) -> Iterator[Problem]:
+    student = spec.student
+    in_force = reading.of_student(student.preprocessing, preprocessing_of(teacher), student.architecture)
+    if refusal := reading.refusal(student.architecture, in_force):
+        owner = "" if student.preprocessing or in_force is None else " (the teacher's, since the student has none)"
+        yield Problem(pointer="/student/preprocessing", detail=f"the student cannot read: {refusal}{owner}")
+
+
 def _fits_data(spec: JobSpec, teacher: Model, dataset: Dataset) -> Iterator[Problem]:
     found = _inspected(dataset)
     if found is None or found.sample_shape is None:
         return
-    for pointer, who, network in (
-        ("/teacher", "the teacher", architecture_of(teacher)),
-        ("/student/architecture", "the student", spec.student.architecture),
-    ):
-        if refusal := network.refuses(found.sample_kind, found.sample_shape):
-            yield Problem(pointer=pointer, detail=f"{who} does not fit the transfer set: {refusal}")
+    yield from _takes(spec, teacher, found.sample_kind, found.sample_shape)
     for index, step in enumerate(spec.augmentation):
         if refusal := step.refuses(found.sample_kind, found.sample_shape):
             yield Problem(pointer=f"/augmentation/{index}", detail=refusal)
@@ -73,6 +79,19 @@ def _fits_data(spec: JobSpec, teacher: Model, dataset: Dataset) -> Iterator[Prob
     if not found.splits.get("train"):
         yield Problem(pointer="/transfer_set", detail="the transfer set leaves no samples to train on")
     yield from _labels(spec, found)
+
+
+def _takes(spec: JobSpec, teacher: Model, kind: SampleKind, shape: tuple[int, ...]) -> Iterator[Problem]:
+    taught, learning = preprocessing_of(teacher), spec.student
+    in_force = reading.of_student(learning.preprocessing, taught, learning.architecture)
+    for pointer, field, who, network, preprocessing in (
+        ("/teacher", "", "teacher", architecture_of(teacher), taught),
+        ("/student", "/architecture", "student", learning.architecture, in_force),
+    ):
+        if refusal := network.refuses(kind, shape):
+            yield Problem(pointer=pointer + field, detail=f"the {who} does not fit the transfer set: {refusal}")
+        elif refusal := reading.refusal_of_samples(preprocessing, kind):
+            yield Problem(pointer=pointer, detail=f"the {who} does not fit the transfer set: {refusal}")
 
 
 def _labels(spec: JobSpec, found: DatasetInspection) -> Iterator[Problem]:

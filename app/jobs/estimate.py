@@ -18,7 +18,7 @@ _FORWARD_AND_BACKWARD = 3
 
 def estimate(spec: JobSpec, teacher: Family, found: DatasetInspection) -> Estimate | None:
     """Return the estimate, or None where the transfer set's inputs or a network's size are not known here."""
-    sizes, shape = (teacher.size(), spec.student.architecture.size()), found.sample_shape
+    sizes, shape = (teacher.size(), spec.student.architecture.size()), _shape(found)
     if not found.rows or shape is None or None in sizes:
         return None
     rows = found.splits.get("train", found.rows)
@@ -39,6 +39,11 @@ def estimate(spec: JobSpec, teacher: Family, found: DatasetInspection) -> Estima
         teacher_parameters=taught,
         student_parameters=learnt,
     )
+
+
+def _shape(found: DatasetInspection) -> tuple[int, ...] | None:
+    # Of texts the number of words: their tokens are known only once a network reads them.
+    return found.sample_shape if found.lengths is None else (ceil(found.lengths.words.mean),)
 
 
 def _looks(spec: JobSpec, rows: int) -> int:

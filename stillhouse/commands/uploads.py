@@ -36,6 +36,10 @@ def upload_model(
         dict[str, Any] | None,
         typer.Option(parser=mapping, metavar="YAML|@FILE", help="Parameter prefixes: yours -> the family's."),
     ] = None,
+    preprocessing: Annotated[
+        dict[str, Any] | None,
+        typer.Option(parser=mapping, metavar="YAML|@FILE", help="How the network reads texts: words or a tokenizer."),
+    ] = None,
     name: Name = None,
     url: Url = URL,
     as_json: AsJson = False,  # typer's way to write a switch
@@ -46,7 +50,9 @@ def upload_model(
     --architecture '{kind: mlp, inputs: 64, hidden: [512, 512], classes: 10}'`
     """
     with connect(url) as client:
-        model = client.models.create(file, architecture=architecture, key_map=key_map, name=name)
+        model = client.models.create(
+            file, architecture=architecture, key_map=key_map, preprocessing=preprocessing, name=name
+        )
     print_json(model) if as_json else typer.echo(model.id)
 
 

@@ -22,9 +22,9 @@ from worker.engine.failures import EngineFailure, Refused
 from worker.engine.inputs import check, load_teacher, load_transfer_set
 from worker.engine.participation import taking_part, why_not_monitored
 from worker.engine.plan import Plan
+from worker.engine.preparation import Preparation
 from worker.engine.reporter import Reporter
 from worker.engine.run import TrainingRun
-from worker.engine.sight import Sight
 from worker.engine.soft_targets import SoftTargets
 from worker.engine.state import TrainState
 from worker.engine.stop import StopSignal
@@ -51,8 +51,8 @@ class Bench:
         if notice:
             reporter.report(Notice(text=notice))
         self._check_stopping()
-        self.teacher_sight = Sight(self.transfer_set.samples)
-        self.student_sight = Sight(self.transfer_set.samples)
+        self.preparation = Preparation(job, self.transfer_set)
+        self.teacher_sight, self.student_sight = self.preparation.teacher_sight, self.preparation.student_sight
         self.evaluator = Evaluator(self.transfer_set, self.student_sight, stop, job.spec.training.batch_size)
         made_on = surroundings.exactness(self.device)
         self.checkpoints = Checkpoints(folder / "checkpoints", self.fingerprint, made_on)
@@ -92,6 +92,7 @@ class Bench:
             "teacher": self.teacher.sha256,
             "architecture": source.architecture.model_dump(mode="json"),
             "key_map": source.key_map,
+            "preprocessing": source.preprocessing.model_dump(mode="json") if source.preprocessing else None,
             "data": self.transfer_set.sha256,
             "format": self.job.transfer_set.format.model_dump(mode="json"),
             "view": "identity" if number == PLAIN else [spec.seed, number, steps, self._training_digest],

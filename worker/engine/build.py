@@ -10,10 +10,12 @@ from torch import nn
 
 from app.contract.architectures import Family
 from app.contract.objectives import ObjectiveTerm
+from app.contract.preprocessing import Preprocess
 from app.contract.states import FailureCode
 from app.contract.training import Optimizer
 from app.contract.transfer import Format
 from worker.engine.content import Content
+from worker.engine.encoding import Encoder
 from worker.engine.failures import EngineFailure
 from worker.engine.objective import Objective
 
@@ -43,6 +45,13 @@ def reader(form: Format) -> Callable[[Path, Any], Content]:
     """Return the function that reads a transfer set of this format."""
     read: Callable[[Path, Any], Content] = import_module(f"worker.engine.transfer_sets.{form.kind}").read
     return read
+
+
+def encoder(settings: Preprocess) -> Encoder:
+    """Return what numbers the tokens of texts. Raises Refused where the settings cannot be used."""
+    kind: str = settings.kind  # type: ignore[attr-defined]  # each member of the union has one
+    made: Encoder = import_module(f"worker.engine.preprocessing.{kind}").Encoder(settings)
+    return made
 
 
 def objective(terms: Sequence[ObjectiveTerm]) -> Objective:

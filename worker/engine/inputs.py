@@ -9,7 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from app.contract import reading
+from app.contract.architectures import Family
 from app.contract.job_file import JobFile, TeacherInput, TransferSetInput
+from app.contract.preprocessing import Preprocessing
 from app.contract.states import FailureCode
 from app.contract.transfer import UNLABELLED
 from worker.engine import build, key_maps, splits, tensor_file
@@ -41,6 +44,8 @@ class TransferSet:
     labelled_rows: dict[str, Tensor]
     """Those of them that carry a label."""
     sha256: str
+    class_names: tuple[str, ...] = ()
+    """Of classes 0, 1, ...; empty where they are only numbered."""
 
     @property
     def device(self) -> torch.device:
@@ -94,7 +99,7 @@ def load_transfer_set(folder: Path, source: TransferSetInput, where: torch.devic
     part_N = content.split_N.numpy() if content.split_N is not None else splits.draw(labels_N.numpy(), source.splits)
     rows = {part: torch.from_numpy(np.ascontiguousarray(found)) for part, found in splits.rows_by_part(part_N).items()}
     labelled = {part: found[labels_N[found] != UNLABELLED] for part, found in rows.items()}
-    return TransferSet(samples, labels_N.to(where), rows, labelled, sha256)
+    return TransferSet(samples, labels_N.to(where), rows, labelled, sha256, content.class_names)
 
 
 def check(job: JobFile, transfer_set: TransferSet) -> None:
@@ -103,9 +108,8 @@ def check(job: JobFile, transfer_set: TransferSet) -> None:
     if teacher.classes != student.classes:
         text = f"The teacher has {teacher.classes} classes and the student {student.classes}; they must be equal."
         raise EngineFailure(FailureCode.INVALID_SPEC, text)
-    for who, architecture in (("teacher", teacher), ("student", student)):
-        if reason := architecture.refuses(transfer_set.samples.kind, transfer_set.samples.shape):
-            raise EngineFailure(FailureCode.INVALID_SPEC, f"The transfer set does not fit the {who}: {reason}.")
+    for who, architecture, preprocessing in readers(job):
+        _check_reader(who, architecture, preprocessing, transfer_set.samples)
     for step in job.spec.augmentation:
         if reason := step.refuses(transfer_set.samples.kind, transfer_set.samples.shape):
             raise EngineFailure(FailureCode.INVALID_SPEC, f"{reason}.")
@@ -113,6 +117,24 @@ def check(job: JobFile, transfer_set: TransferSet) -> None:
     if largest >= student.classes:
         text = f"The transfer set has the label {largest}; {student.classes} classes are 0 to {student.classes - 1}."
         raise EngineFailure(FailureCode.INVALID_TRANSFER_SET, text)
+
+
+def _check_reader(who: str, architecture: Family, preprocessing: Preprocessing | None, samples: Samples) -> None:
+    reason = architecture.refuses(samples.kind, samples.shape) or reading.refusal_of_samples(
+        preprocessing, samples.kind
+    )
+    if reason:
+        raise EngineFailure(FailureCode.INVALID_SPEC, f"The transfer set does not fit the {who}: {reason}.")
+    fits = reading.refusal_of_trained if who == "teacher" else reading.refusal
+    if reason := fits(architecture, preprocessing):
+        raise EngineFailure(FailureCode.INVALID_SPEC, f"The {who} cannot read: {reason}.")
+
+
+def readers(job: JobFile) -> tuple[tuple[str, Family, Preprocessing | None], ...]:
+    """Return teacher and student, each with the preprocessing in force."""
+    teacher, student = job.teacher, job.spec.student
+    students = reading.of_student(student.preprocessing, teacher.preprocessing, student.architecture)
+    return ("teacher", teacher.architecture, teacher.preprocessing), ("student", student.architecture, students)
 
 
 def _verified(path: Path, announced: str | None, what: str) -> str:

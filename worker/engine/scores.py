@@ -54,7 +54,7 @@ class Scorer:
         self, network: nn.Module, architecture: Family, size: int, logits_NC: Tensor, fitted_NC: Tensor, sight: Sight
     ) -> Scores:
         teacher_NC, labels_N = self._teacher_logits(self.where.split), self._labels(self.where.split)
-        sample = sight.plain(self.evaluator.rows(self.where.split)[:1])
+        sample = sight.typical(self.evaluator.rows(self.where.split))
         return Scores(
             agreement=float((logits_NC.argmax(1) == teacher_NC.argmax(1)).double().mean()),
             kl_to_teacher=calibration.divergence(teacher_NC, logits_NC),

@@ -12,7 +12,7 @@ from app.contract import inspection
 from app.contract.errors import Problem
 from app.contract.inspection import ModelInspection
 from app.contract.job_file import InspectModel
-from worker.engine import blueprint, key_maps, tensor_file
+from worker.engine import blueprint, build, key_maps, tensor_file
 from worker.engine.failures import Refused
 from worker.engine.file_kinds import recognise
 from worker.engine.fit import Fit, Shape, compare, listed
@@ -64,7 +64,7 @@ def read_weights(path: Path) -> Weights:
 def _judge(weights: Weights, subject: InspectModel) -> ModelInspection:
     own = blueprint.outline(subject.architecture).state_dict()
     expected = {name: tuple(tensor.shape) for name, tensor in own.items()}
-    problems = _broken(weights.tensors)
+    problems = _broken(weights.tensors) + _unreadable(subject)
     try:
         key_map, matched = _key_map(weights, subject.key_map, expected)
     except Refused as refusal:
@@ -92,6 +92,19 @@ def _key_map(
     if found is not None:
         return found, True
     return key_maps.nearest(shapes, expected, ordered=weights.ordered) or {}, False
+
+
+def _unreadable(subject: InspectModel) -> list[str]:
+    if subject.preprocessing is None:
+        return []
+    try:
+        tokens = build.encoder(subject.preprocessing).size
+    except Refused as refusal:
+        return refusal.problems
+    embedded = subject.architecture.embeds()
+    if embedded is not None and tokens > embedded:
+        return [f"The preprocessing has {tokens:,} tokens, and the architecture embeds {embedded:,}."]
+    return []
 
 
 def _broken(tensors: Mapping[str, Tensor]) -> list[str]:
