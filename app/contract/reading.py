@@ -23,6 +23,9 @@ def refusal(architecture: Family, preprocessing: Preprocess | None) -> str | Non
             f"its preprocessing tells {tokens:,} tokens apart, and it embeds {embedded:,} (architecture.vocabulary): "
             "raise the one or give it another preprocessing"
         )
+    longest, cut = architecture.longest(), preprocessing.longest()
+    if longest is not None and cut is not None and cut > longest:
+        return f"its preprocessing cuts texts at {cut:,} tokens (max_tokens), and it has positions for {longest:,}"
     return None
 
 

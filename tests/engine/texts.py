@@ -55,6 +55,23 @@ TEACHER = Lstm(inputs=8, hidden=8, classes=2, vocabulary=120, bidirectional=True
 STUDENT = Textcnn(vocabulary=60, embedding=6, filters=4, widths=(1, 2), classes=2, dropout=0.0)
 
 
+TINY_BERT = {
+    "model_type": "bert",
+    "vocab_size": 120,
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 24,
+    "max_position_embeddings": 34,
+    "hidden_dropout_prob": 0.0,
+    "attention_probs_dropout_prob": 0.0,
+    "architectures": ["BertForSequenceClassification"],
+    "id2label": {"0": "bad/awful", "1": "good"},
+    "torch_dtype": "bfloat16",
+    "_name_or_path": "somebody/tiny",
+}
+
+
 def make_text_job(
     folder: Path,
     *,

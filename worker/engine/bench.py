@@ -179,7 +179,11 @@ class Bench:
 def _check_export(job: JobFile) -> None:
     # At the start: a student that cannot be written under the user's names should not be trained first.
     try:
-        key_maps.exported(blueprint.shapes(job.spec.student.architecture), job.student_key_map)
+        shapes = blueprint.shapes(job.spec.student.architecture)
+    except Refused as refusal:
+        raise EngineFailure(FailureCode.INVALID_SPEC, f"The student cannot be built. {refusal}") from refusal
+    try:
+        key_maps.exported(shapes, job.student_key_map)
     except Refused as refusal:
         raise EngineFailure(FailureCode.INVALID_SPEC, f"The student's key map cannot be used. {refusal}") from refusal
 

@@ -64,9 +64,9 @@ def load_teacher(folder: Path, source: TeacherInput, where: torch.device) -> Tea
     """Return the teacher. Raises EngineFailure where bytes or tensors are not as announced."""
     path = folder / source.path
     sha256 = _verified(path, source.sha256, "teacher's weights")
-    network = build.network(source.architecture)
-    expected = network.state_dict()
     try:
+        network = build.network(source.architecture)
+        expected = network.state_dict()
         tensors, _ = tensor_file.load(path)
         renamed = key_maps.rename(tensors, source.key_map)
     except Refused as refusal:

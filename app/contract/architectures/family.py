@@ -46,6 +46,10 @@ class Family(Contract):
         """Return how many different tokens it knows; None where it does not read tokens."""
         return None
 
+    def longest(self) -> int | None:
+        """Return how many tokens a text may have at most; None where there is no limit."""
+        return None
+
     def size(self) -> int | None:
         """Return the number of trained parameters; None where only the network itself can tell."""
         raise NotImplementedError

@@ -19,6 +19,10 @@ class Preprocess(Contract):
         """Return how many different tokens it tells apart at most; None where it has none, or they are not known."""
         return None
 
+    def longest(self) -> int | None:
+        """Return how many tokens it makes of a text at most."""
+        return None
+
     def whole(self) -> bool:
         """Return whether it is all there, with nothing left to be learnt from a transfer set."""
         return True

@@ -33,6 +33,9 @@ class Tokenizer(Preprocess):
             )
         return content
 
+    def longest(self) -> int:
+        return self.max_tokens
+
     def tokens(self) -> int:
         return 1 + max(self._numbers(), default=-1)
 

@@ -57,6 +57,9 @@ class Words(Preprocess):
             raise ValueError("vocabulary_size and min_count choose a vocabulary, and one is given: leave them out")
         return self
 
+    def longest(self) -> int:
+        return self.max_tokens
+
     def tokens(self) -> int | None:
         return self.vocabulary_size if self.vocabulary is None else len(self.vocabulary)
 
