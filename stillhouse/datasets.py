@@ -5,13 +5,13 @@ from typing import Any
 
 from app.contract.resources import Dataset, File, Page
 from app.contract.states import InspectionState
-from app.contract.transfer import Splits, TransferFormat
+from app.contract.transfer import Splits, Text, TransferFormat
 from stillhouse import calls
 from stillhouse.errors import DatasetRejected
 from stillhouse.files import Files
 from stillhouse.models import SETTLED
 from stillhouse.pages import every, same
-from stillhouse.sources import Arrays, arrays_file
+from stillhouse.sources import Arrays, arrays_file, holds_texts
 from stillhouse.transport import Transport
 from stillhouse.waiting import wait_until
 
@@ -35,10 +35,13 @@ class Datasets:
     ) -> Dataset:
         """Upload a transfer set, register it, and wait until the service has inspected it.
 
-        `data`: a path (.npz or .safetensors), arrays by name (`{"inputs": ..., "labels": ..., "split": ...}`; a label
-        of -1 means none), or a file uploaded before. Raises DatasetRejected with the problems found, and WaitTimeout
-        after `timeout` seconds.
+        `data`: a path, arrays by name (`{"inputs": ..., "labels": ..., "split": ...}`; a label of -1 means none),
+        texts (`{"text": [...], "label": [...], "split": [...]}`; None or -1 means none), or a file uploaded before.
+        `format` says what a file holds: `{"kind": "text"}` for CSV, JSON Lines or Parquet, and by default arrays
+        (.npz or .safetensors). Raises DatasetRejected with the problems found, and WaitTimeout after `timeout` seconds.
         """
+        if format is None and holds_texts(data):
+            format = Text()  # noqa: A001  # as above
         file = data if isinstance(data, File) else self._upload(data)
         dataset = self._transport.send(
             calls.register("/v1/datasets", Dataset, file=file.id, format=format, splits=splits, name=name)

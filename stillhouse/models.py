@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from app.contract.architectures import Architecture
+from app.contract.preprocessing import Preprocessing
 from app.contract.resources import File, Model, Page
 from app.contract.states import InspectionState
 from stillhouse import calls
@@ -33,6 +34,7 @@ class Models:
         *,
         architecture: Architecture | Mapping[str, Any],
         key_map: Mapping[str, str] | None = None,
+        preprocessing: Preprocessing | Mapping[str, Any] | None = None,
         name: str | None = None,
         wait: bool = True,
         timeout: float | None = 600,
@@ -41,12 +43,21 @@ class Models:
 
         `weights`: a path (.safetensors, or a state dict saved by torch.save), a torch.nn.Module, a state dict, or a
         file uploaded before. `key_map` renames parameter prefixes, yours -> the family's; without one an unambiguous
-        match by order and shape is found. Raises ModelRejected with the problems found, and WaitTimeout after
-        `timeout` seconds.
+        match by order and shape is found. `preprocessing` says how a network reads texts: `{"kind": "words",
+        "vocabulary": [...]}` or `{"kind": "tokenizer", "content": {...}}`, the content of tokenizer.json. Raises
+        ModelRejected with the problems found, and WaitTimeout after `timeout` seconds.
         """
         file = weights if isinstance(weights, File) else self._upload(weights)
         model = self._transport.send(
-            calls.register("/v1/models", Model, file=file.id, architecture=architecture, key_map=key_map, name=name)
+            calls.register(
+                "/v1/models",
+                Model,
+                file=file.id,
+                architecture=architecture,
+                key_map=key_map,
+                preprocessing=preprocessing,
+                name=name,
+            )
         )
         return self.wait(model.id, timeout=timeout) if wait else model
 

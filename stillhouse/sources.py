@@ -3,6 +3,7 @@
 Torch, safetensors and NumPy are imported only where such an object is given, so its library is there already.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike, fspath
@@ -25,7 +26,7 @@ Path_ = str | PathLike[str]
 Weights = Path_ | HasStateDict | Mapping[str, Any]
 """A file, a torch.nn.Module, or its state dict."""
 Arrays = Path_ | Mapping[str, Any]
-"""A file, or arrays (NumPy arrays, tensors or lists) by name."""
+"""A file, or arrays (NumPy arrays, tensors or lists) or texts by name."""
 
 
 @contextmanager
@@ -44,14 +45,22 @@ def weights_file(weights: Weights) -> Iterator[Path]:
 
 @contextmanager
 def arrays_file(arrays: Arrays) -> Iterator[Path]:
-    """Yield the path of the arrays' file; arrays in memory are first written as .npz."""
+    """Yield the path of the arrays' file; arrays in memory are first written as .npz, texts as JSON Lines."""
     if not isinstance(arrays, Mapping):
         yield Path(fspath(arrays))
         return
     with TemporaryDirectory(prefix="stillhouse-") as folder:
-        path = Path(folder, "arrays.npz")
-        _write_arrays(arrays, path)
+        path = Path(folder, "texts.jsonl" if holds_texts(arrays) else "arrays.npz")
+        write = _write_rows if holds_texts(arrays) else _write_arrays
+        write(arrays, path)
         yield path
+
+
+def holds_texts(arrays: Any) -> bool:
+    """Return whether these are columns by name, one of them of strings, and none called `inputs`."""
+    if not isinstance(arrays, Mapping) or "inputs" in arrays:
+        return False
+    return any(isinstance(next(iter(column), None), str) for column in arrays.values())
 
 
 def _write_state_dict(state: Mapping[str, Any], path: Path) -> None:
@@ -62,6 +71,16 @@ def _write_state_dict(state: Mapping[str, Any], path: Path) -> None:
         raise TypeError(f"a state dict holds tensors only; these are not: {', '.join(map(str, strange[:5]))}")
     # Copies, because safetensors refuses tensors that share memory (tied weights).
     save_file({name: value.detach().cpu().clone().contiguous() for name, value in state.items()}, path)
+
+
+def _write_rows(columns: Mapping[str, Any], path: Path) -> None:
+    plain = {name: column.tolist() if hasattr(column, "tolist") else list(column) for name, column in columns.items()}
+    lengths = {name: len(column) for name, column in plain.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"the columns have different lengths: {lengths}")
+    with path.open("w", encoding="utf-8") as file:
+        for values in zip(*plain.values(), strict=True):
+            file.write(json.dumps(dict(zip(plain, values, strict=True)), ensure_ascii=False) + "\n")
 
 
 def _write_arrays(arrays: Mapping[str, Any], path: Path) -> None:

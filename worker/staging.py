@@ -14,8 +14,8 @@ from app.contract.transfer import FORMAT, Splits
 from app.db.tables import Model
 from app.files.repository import FileRepository
 from app.jobs.leases import Lease
-from app.jobs.named import Named, find, student_key_map
-from app.models.registered import architecture_of, key_map_of
+from app.jobs.named import Named, find, student_key_map, student_preprocessing
+from app.models.registered import architecture_of, key_map_of, preprocessing_of
 from app.store import Store, in_thread
 from worker.relay import EVENTS
 from worker.tail import end_last_line, write_whole
@@ -52,6 +52,7 @@ def _student(spec: JobSpec, named: Named) -> StudentInput:
         {
             "architecture": named.student_architecture(spec),
             "key_map": student_key_map(spec, named),
+            "preprocessing": student_preprocessing(spec, named),
             "weights": _network(stored, "inputs/student.safetensors") if stored else None,
         }
     )
@@ -63,6 +64,7 @@ def _network(model: Model, path: str) -> dict[str, Any]:
         "sha256": model.weights_sha256,
         "architecture": architecture_of(model),
         "key_map": key_map_of(model),
+        "preprocessing": preprocessing_of(model),
     }
 
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from app.api.responses import errors
-from app.contract import architectures, augmentations, objectives, schedules, training, transfer, views
+from app.contract import architectures, augmentations, objectives, preprocessing, schedules, training, transfer, views
 from app.contract.resources import Catalog, CatalogEntry
 
 router = APIRouter(tags=["catalog"])
@@ -26,6 +26,7 @@ def _catalog() -> Catalog:
         objectives=_entries(objectives.TERMS),
         architectures=_entries(architectures.FAMILIES),
         transfer_sets=_entries(transfer.FORMATS),
+        preprocessing=_entries(preprocessing.PREPROCESSINGS),
         augmentations=_entries(augmentations.AUGMENTATIONS),
         views=_entries(views.VIEWS),
         schedules=_entries(schedules.SCHEDULES),

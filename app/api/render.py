@@ -19,7 +19,13 @@ def file(row: tables.File) -> resources.File:
 
 def model(row: tables.Model) -> resources.Model:
     return resources.Model.model_validate(
-        {**_registered(row), "job": row.job_id, "architecture": row.architecture, "key_map": row.key_map}
+        {
+            **_registered(row),
+            "job": row.job_id,
+            "architecture": row.architecture,
+            "key_map": row.key_map,
+            "preprocessing": row.preprocessing,
+        }
     )
 
 

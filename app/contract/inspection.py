@@ -41,10 +41,33 @@ class ModelInspection(Contract):
     """Why the model was rejected; empty when it is ready."""
 
 
+FileFormat = Literal["safetensors", "npz", "csv", "jsonl", "parquet"]
+"""What a transfer set's file turned out to be."""
+
+
+class Spread(Contract):
+    """How a count is spread over the samples."""
+
+    least: int
+    median: int
+    p95: int
+    """Of 100 samples, 95 have no more."""
+    most: int
+    mean: float
+
+
+class Lengths(Contract):
+    """How long the texts are."""
+
+    characters: Spread
+    words: Spread
+    """Between white space."""
+
+
 class DatasetInspection(Contract):
     """What a transfer set holds."""
 
-    format: Literal["safetensors", "npz"] | None = None
+    format: FileFormat | None = None
     rows: int | None = None
     inputs: Tensor | None = None
     """The inputs' array; its shape has the samples first."""
@@ -53,13 +76,17 @@ class DatasetInspection(Contract):
     labelled: int = 0
     unlabelled: int = 0
     classes: int | None = None
-    """Largest label + 1."""
+    """Largest label + 1, or the number of class names."""
+    class_names: list[str] = Field(default_factory=list)
+    """Of classes 0, 1, ... (first 1,000); empty where the labels are numbers."""
     class_counts: list[int] = Field(default_factory=list)
     """Labelled samples of each class (first 1,000 classes)."""
     splits: dict[str, int] = Field(default_factory=dict)
     """Samples in each part."""
     labelled_splits: dict[str, int] = Field(default_factory=dict)
     """Labelled samples in each part."""
+    lengths: Lengths | None = None
+    """Of texts."""
     preview: list[dict[str, Any]] = Field(default_factory=list)
     """The first samples, cut short."""
     problems: list[Problem] = Field(default_factory=list)

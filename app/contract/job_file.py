@@ -16,6 +16,7 @@ from pydantic import Field
 from app.contract.architectures import Architecture
 from app.contract.base import Contract
 from app.contract.inspection import DatasetInspection, ModelInspection
+from app.contract.preprocessing import Preprocessing
 from app.contract.spec import JobSpec
 from app.contract.students import KeyMap
 from app.contract.transfer import Splits, Tensors, TransferFormat
@@ -36,6 +37,7 @@ class NetworkInput(Contract):
     sha256: str | None = None
     architecture: Architecture
     key_map: KeyMap = Field(default_factory=dict)
+    preprocessing: Preprocessing | None = None
 
 
 class TeacherInput(NetworkInput):
@@ -50,6 +52,8 @@ class StudentInput(Contract):
     architecture: Architecture
     key_map: KeyMap = Field(default_factory=dict)
     """Names under which the student is exported: user's prefix -> family's."""
+    preprocessing: Preprocessing | None = None
+    """The spec's, or that of the stored model; None leaves the choice to the teacher's."""
     weights: NetworkInput | None = None
     """What training starts from, where that is a stored model."""
 
@@ -78,6 +82,7 @@ class InspectModel(Contract):
     architecture: Architecture
     key_map: KeyMap | None = None
     """None asks for an unambiguous match by order and shape."""
+    preprocessing: Preprocessing | None = None
 
 
 class InspectDataset(Contract):

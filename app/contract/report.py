@@ -27,9 +27,9 @@ class Scores(Contract):
     bytes: int
     """Size of the weights at the precision in which they are stored."""
     flops: int
-    """Floating-point operations of one sample's forward pass (multiply-add = 2)."""
+    """Floating-point operations of one sample's forward pass (multiply-add = 2); of texts, one of median length."""
     latency_ms: float
-    """Median time of a forward pass at batch 1 on the job's device."""
+    """Median time of a forward pass of that sample at batch 1 on the job's device."""
 
 
 class Evaluated(Contract):

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from app.contract.architectures import Architecture
 from app.contract.errors import Problem
 from app.contract.inspection import DatasetInspection, ModelInspection
+from app.contract.preprocessing import Preprocessing
 from app.contract.spec import JobSpec, Labels, Name
 from app.contract.states import BlockedBy, FailureCode, InspectionState, JobState, Phase, StopReason
 from app.contract.students import KeyMap
@@ -71,6 +72,8 @@ class ModelCreate(BaseModel):
     """Of the file's weights; a job's student has its own."""
     key_map: KeyMap | None = None
     """Renames parameter prefixes (yours -> the family's). Left out, an unambiguous match by shape is found."""
+    preprocessing: Preprocessing | None = None
+    """How the network reads texts: a tokenizer, or words with the vocabulary that it was trained with."""
     name: Name | None = None
 
     @model_validator(mode="after")
@@ -95,6 +98,7 @@ class Model(Resource):
     """The job whose student it is."""
     architecture: Architecture
     key_map: KeyMap | None
+    preprocessing: Preprocessing | None = None
     state: InspectionState
     inspection: ModelInspection | None
     version: int
@@ -267,6 +271,7 @@ class Catalog(Resource):
     objectives: list[CatalogEntry]
     architectures: list[CatalogEntry]
     transfer_sets: list[CatalogEntry]
+    preprocessing: list[CatalogEntry]
     augmentations: list[CatalogEntry]
     views: list[CatalogEntry]
     schedules: list[CatalogEntry]

@@ -6,6 +6,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from app.contract.architectures import Architecture
 from app.contract.base import Contract
+from app.contract.preprocessing import Preprocessing
 
 ModelId = Annotated[str, StringConstraints(pattern=r"^mdl_[0-9a-f]{32}$")]
 KeyMap = Annotated[dict[str, str], Field(max_length=10_000)]
@@ -47,6 +48,8 @@ class Student(Contract):
     key_map: KeyMap | None = None
     """Names under which the student comes back (user's prefix -> family's); by default the model's, or the teacher's
     where the families are the same. `{}` keeps the family's own names."""
+    preprocessing: Preprocessing | None = None
+    """How the student reads texts; by default as its model, or else its teacher, where that has one, else as words."""
 
     @model_validator(mode="after")
     def _is_one_network(self) -> Self:

@@ -62,6 +62,7 @@ class Model(_Registered, Base):
     """The job whose student it is."""
     architecture: Mapped[dict[str, Any]] = mapped_column(Json)
     key_map: Mapped[dict[str, str] | None] = mapped_column(Json)
+    preprocessing: Mapped[dict[str, Any] | None] = mapped_column(Json)
     weights_sha256: Mapped[str | None] = mapped_column(Sha256)
     """The weights as safetensors; the upload itself where it was that already."""
 

@@ -16,6 +16,7 @@ from app.db.session import doorbells
 from app.db.tables import File, Model
 from app.inspections.repository import InspectionRepository, Subject
 from app.jobs.blocked import unblock
+from app.models.registered import preprocessing_of
 from app.queue import Doorbell
 
 ATTEMPTS = 3
@@ -46,7 +47,11 @@ async def claim(session: AsyncSession, seconds: float) -> Inspecting | None:
 
 def _task(subject: Subject) -> InspectModel | InspectDataset:
     if isinstance(subject, Model):
-        return InspectModel(architecture=_ARCHITECTURE.validate_python(subject.architecture), key_map=subject.key_map)
+        return InspectModel(
+            architecture=_ARCHITECTURE.validate_python(subject.architecture),
+            key_map=subject.key_map,
+            preprocessing=preprocessing_of(subject),
+        )
     return InspectDataset(format=FORMAT.validate_python(subject.format), splits=Splits.model_validate(subject.splits))
 
 

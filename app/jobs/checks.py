@@ -2,16 +2,18 @@
 
 from collections.abc import Iterator
 
+from app.contract import reading
 from app.contract.errors import Problem
 from app.contract.inspection import DatasetInspection
 from app.contract.objectives import Term
+from app.contract.samples import SampleKind
 from app.contract.schedules import extremes
 from app.contract.spec import JobSpec
 from app.contract.states import InspectionState
 from app.contract.views import Fresh
 from app.db.tables import Dataset, Model
-from app.jobs.named import Named, teacher_pointer
-from app.models.registered import architecture_of
+from app.jobs.named import Named, student_preprocessing, teacher_pointer
+from app.models.registered import architecture_of, preprocessing_of
 
 
 def errors(spec: JobSpec, named: Named, max_parameters: int) -> list[Problem]:
@@ -20,6 +22,7 @@ def errors(spec: JobSpec, named: Named, max_parameters: int) -> list[Problem]:
         *_rejected(spec, named),
         *_sizes(spec, named, max_parameters),
         *_classes(spec, named),
+        *_reads(spec, named),
         *_fits_data(spec, named),
     ]
 
@@ -68,15 +71,19 @@ def _classes(spec: JobSpec, named: Named) -> Iterator[Problem]:
             yield Problem(pointer=at, detail=detail)
 
 
+def _reads(spec: JobSpec, named: Named) -> Iterator[Problem]:
+    in_force = student_preprocessing(spec, named)
+    if refusal := reading.refusal(named.student_architecture(spec), in_force):
+        owner = "" if spec.student.preprocessing or in_force is None else " (the teacher's, since the student has none)"
+        yield Problem(pointer="/student/preprocessing", detail=f"the student cannot read: {refusal}{owner}")
+
+
 def _fits_data(spec: JobSpec, named: Named) -> Iterator[Problem]:
     found = inspected(named.dataset)
     if found is None or found.sample_shape is None:
         return
     student = named.student_architecture(spec)
-    networks = [(at, "the teacher", architecture_of(teacher)) for at, teacher in _teachers(spec, named)]
-    for pointer, who, network in (*networks, (_student_pointer(named), "the student", student)):
-        if refusal := network.refuses(found.sample_kind, found.sample_shape):
-            yield Problem(pointer=pointer, detail=f"{who} does not fit the transfer set: {refusal}")
+    yield from _takes(spec, named, found.sample_kind, found.sample_shape)
     for index, step in enumerate(spec.augmentation):
         if refusal := step.refuses(found.sample_kind, found.sample_shape):
             yield Problem(pointer=f"/augmentation/{index}", detail=refusal)
@@ -89,6 +96,20 @@ def _fits_data(spec: JobSpec, named: Named) -> Iterator[Problem]:
     if not found.splits.get("train"):
         yield Problem(pointer="/transfer_set", detail="the transfer set leaves no samples to train on")
     yield from _labels(spec, found)
+
+
+def _takes(spec: JobSpec, named: Named, kind: SampleKind, shape: tuple[int, ...]) -> Iterator[Problem]:
+    networks = [
+        (at, at, "teacher", architecture_of(model), preprocessing_of(model)) for at, model in _teachers(spec, named)
+    ]
+    student = named.student_architecture(spec), student_preprocessing(spec, named)
+    for at, reads_at, who, network, preprocessing in (
+        *networks, (_student_pointer(named), "/student", "student", *student),
+    ):  # fmt: skip
+        if refusal := network.refuses(kind, shape):
+            yield Problem(pointer=at, detail=f"the {who} does not fit the transfer set: {refusal}")
+        elif refusal := reading.refusal_of_samples(preprocessing, kind):
+            yield Problem(pointer=reads_at, detail=f"the {who} does not fit the transfer set: {refusal}")
 
 
 def _labels(spec: JobSpec, found: DatasetInspection) -> Iterator[Problem]:

@@ -2,6 +2,7 @@
 
 from math import ceil, prod
 
+from app.contract.inspection import DatasetInspection
 from app.contract.resources import Estimate
 from app.contract.spec import JobSpec
 from app.contract.views import Fixed
@@ -23,9 +24,10 @@ def estimate(spec: JobSpec, named: Named) -> Estimate | None:
     teachers = [architecture_of(teacher) for teacher in named.teachers]
     sizes = [teacher.size() for teacher in teachers]
     found, learnt = inspected(named.dataset), student.size()
-    if found is None or not found.rows or found.sample_shape is None or learnt is None or None in sizes:
+    shape = _shape(found) if found else None
+    if found is None or not found.rows or shape is None or learnt is None or None in sizes:
         return None
-    shape, taught = found.sample_shape, sum(size or 0 for size in sizes)
+    taught = sum(size or 0 for size in sizes)
     rows = found.splits.get("train", found.rows)
     runs = 2 if spec.control and found.labelled_splits.get("train") else 1
     steps = ceil(rows / spec.training.batch_size) * spec.training.epochs * runs
@@ -43,6 +45,11 @@ def estimate(spec: JobSpec, named: Named) -> Estimate | None:
         teacher_parameters=taught,
         student_parameters=learnt,
     )
+
+
+def _shape(found: DatasetInspection) -> tuple[int, ...] | None:
+    # Of texts the number of words: their tokens are known only once a network reads them.
+    return found.sample_shape if found.lengths is None else (ceil(found.lengths.words.mean),)
 
 
 def _looks(spec: JobSpec, rows: int) -> int:

@@ -5,14 +5,16 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.contract import reading
 from app.contract.architectures import Family
 from app.contract.errors import Problem
+from app.contract.preprocessing import Preprocessing
 from app.contract.spec import JobSpec
 from app.contract.teachers import members_of
 from app.datasets.repository import DatasetRepository
 from app.db.tables import Dataset, Model
 from app.jobs.repository import STUDENT, TEACHER
-from app.models.registered import architecture_of, key_map_of
+from app.models.registered import architecture_of, key_map_of, preprocessing_of
 from app.models.repository import ModelRepository
 
 
@@ -53,6 +55,12 @@ def student_key_map(spec: JobSpec, named: Named) -> dict[str, str]:
 
 def _kind(spec: JobSpec) -> str | None:
     return spec.student.architecture.kind if spec.student.architecture else None
+
+
+def student_preprocessing(spec: JobSpec, named: Named) -> Preprocessing | None:
+    """Return how the student sees samples: as the spec says, or its model, or its first teacher, or by default."""
+    given = spec.student.preprocessing or (preprocessing_of(named.student) if named.student else None)
+    return reading.of_student(given, preprocessing_of(named.teachers[0]), named.student_architecture(spec))
 
 
 def teacher_pointer(spec: JobSpec, place: int) -> str:

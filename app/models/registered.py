@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from app.contract.architectures import Architecture, Family
+from app.contract.preprocessing import PREPROCESSING, Preprocessing
 from app.db.tables import Model
 
 _ARCHITECTURE: TypeAdapter[Any] = TypeAdapter(Architecture)
@@ -19,3 +20,8 @@ def architecture_of(model: Model) -> Family:
 def key_map_of(model: Model) -> dict[str, str]:
     """Return the key map in force: the one given, or the one that the inspection found."""
     return dict((model.inspection or {}).get("key_map") or model.key_map or {})
+
+
+def preprocessing_of(model: Model) -> Preprocessing | None:
+    """Return the model's preprocessing as the contract's class."""
+    return None if model.preprocessing is None else PREPROCESSING.validate_python(model.preprocessing)

@@ -2,6 +2,7 @@
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.contract import reading
 from app.contract.errors import InvalidRequest, Problem
 from app.contract.resources import ModelCreate
 from app.contract.states import InspectionState
@@ -13,7 +14,11 @@ from app.registry import service as registry
 
 
 async def register(session: AsyncSession, tenant: str, request: ModelCreate, max_parameters: int) -> Model:
-    """Register uploaded weights, or a job's student. Raises InvalidRequest where the file or the job cannot be used."""
+    """Register uploaded weights, or a job's student.
+
+    Raises InvalidRequest where file or job cannot be used, the network is too large, or does not go with its
+    preprocessing.
+    """
     if request.job:
         return await students.register(session, tenant, request.job, request.name)
     assert request.file  # the contract wants a file with its architecture where there is no job
@@ -23,6 +28,8 @@ async def register(session: AsyncSession, tenant: str, request: ModelCreate, max
     if size is not None and size > max_parameters:
         detail = f"this architecture has {size:,} parameters; this service takes up to {max_parameters:,}"
         raise InvalidRequest(detail, [Problem(pointer="/architecture", detail=detail)])
+    if refusal := reading.refusal_of_trained(request.architecture, request.preprocessing):
+        raise InvalidRequest(refusal, [Problem(pointer="/preprocessing", detail=refusal)])
     model = Model(
         id=new_id("mdl"),
         tenant_id=tenant,
@@ -31,5 +38,6 @@ async def register(session: AsyncSession, tenant: str, request: ModelCreate, max
         state=InspectionState.UPLOADED.value,
         architecture=request.architecture.model_dump(mode="json"),
         key_map=request.key_map,
+        preprocessing=request.preprocessing.model_dump(mode="json") if request.preprocessing else None,
     )
     return await registry.register(ModelRepository(session), model)

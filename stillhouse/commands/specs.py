@@ -9,7 +9,7 @@ import yaml
 from stillhouse.client import Stillhouse
 from stillhouse.errors import StillhouseError
 
-TEACHER = frozenset({"file", "architecture", "key_map", "name"})
+TEACHER = frozenset({"file", "architecture", "key_map", "preprocessing", "name"})
 TRANSFER_SET = frozenset({"file", "format", "splits", "name"})
 
 

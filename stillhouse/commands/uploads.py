@@ -36,6 +36,10 @@ def upload_model(
         dict[str, Any] | None,
         typer.Option(parser=mapping, metavar="YAML|@FILE", help="Parameter prefixes: yours -> the family's."),
     ] = None,
+    preprocessing: Annotated[
+        dict[str, Any] | None,
+        typer.Option(parser=mapping, metavar="YAML|@FILE", help="How the network reads texts: words or a tokenizer."),
+    ] = None,
     name: Name = None,
     url: Url = URL,
     as_json: AsJson = False,  # typer's way to write a switch
@@ -46,7 +50,9 @@ def upload_model(
     --architecture '{kind: mlp, inputs: 64, hidden: [512, 512], classes: 10}'`
     """
     with connect(url) as client:
-        model = client.models.create(file, architecture=architecture, key_map=key_map, name=name)
+        model = client.models.create(
+            file, architecture=architecture, key_map=key_map, preprocessing=preprocessing, name=name
+        )
     print_json(model) if as_json else typer.echo(model.id)
 
 
@@ -55,7 +61,7 @@ def upload_dataset(
     *,
     format: Annotated[  # noqa: A002  # the option's own name
         dict[str, Any] | None,
-        typer.Option(parser=mapping, metavar="YAML|@FILE", help="Which arrays hold inputs, labels, split."),
+        typer.Option(parser=mapping, metavar="YAML|@FILE", help="What kind of set, and which names it has."),
     ] = None,
     splits: Annotated[
         dict[str, Any] | None,
@@ -65,9 +71,9 @@ def upload_dataset(
     url: Url = URL,
     as_json: AsJson = False,  # typer's way to write a switch
 ) -> None:
-    """Upload a transfer set (.npz or .safetensors with `inputs`, and `labels` and `split` where there are any).
+    """Upload a transfer set: arrays (.npz or .safetensors), or texts (CSV, JSON Lines or Parquet, `{kind: text}`).
 
-    Example: `stillhouse upload-dataset digits.npz --splits '{validation: 0.1, test: 0.2}'`
+    Example: `stillhouse upload-dataset reviews.csv --format '{kind: text, label: stars}' --splits '{test: 0.2}'`
     """
     with connect(url) as client:
         dataset = client.datasets.create(file, format=format, splits=splits, name=name)

@@ -14,7 +14,7 @@ import pytest
 import uvicorn
 from safetensors.numpy import save
 
-from app.contract.inspection import DatasetInspection, ModelInspection, Tensor
+from app.contract.inspection import DatasetInspection, Lengths, ModelInspection, Spread, Tensor
 from app.contract.states import JobState, StopReason
 from app.db.session import Database
 from app.inspections import service as inspections
@@ -81,6 +81,26 @@ class House:
             )
         )
         return {"teacher": model["id"], "student": STUDENT, "transfer_set": dataset["id"]}
+
+    def ready_text(self, architecture: dict[str, Any], preprocessing: dict[str, Any]) -> dict[str, Any]:
+        """Return teacher and transfer set of a spec on texts; the student is still to be named."""
+        model = self.register("models", architecture=architecture, preprocessing=preprocessing)
+        self.inspect(ModelInspection())
+        dataset = self.register("datasets", format={"kind": "text"})
+        spread = Spread(least=1, median=9, p95=20, most=30, mean=9.5)
+        self.inspect(
+            DatasetInspection(
+                rows=10,
+                inputs=Tensor(name="text", shape=(10,), dtype="string"),
+                sample_kind="text",
+                lengths=Lengths(characters=spread, words=spread),
+                labelled=10,
+                classes=2,
+                splits={"train": 9, "validation": 1, "test": 0},
+                labelled_splits={"train": 9, "validation": 1, "test": 0},
+            )
+        )
+        return {"teacher": model["id"], "transfer_set": dataset["id"]}
 
     def inspect(self, found: ModelInspection | DatasetInspection) -> None:
         async def act(database: Database, _: Store) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 from email import message_from_bytes
 
 import numpy as np
@@ -115,6 +116,22 @@ def test_arrays_and_tensors_are_sent_as_npz(client, echo, answers):
         assert {name: sent[name].tolist() for name in sent.files} == {
             "inputs": [[1.0] * 4] * 3, "labels": [0, 1, -1], "split": [0, 0, 2],
         }  # fmt: skip
+
+
+def test_texts_are_sent_as_json_lines_and_said_to_be_text(client, echo, answers):
+    echo.on("POST", "/v1/datasets", answers.json(dataset("uploaded"), 201))
+    columns = {"text": ["schön", "bad"], "label": np.array([1, 0]), "split": ("train", "test")}
+    client.datasets.create(columns, wait=False)
+    lines = received(echo.asked[0])[1].decode().splitlines()
+    assert [json.loads(line) for line in lines] == [
+        {"text": "schön", "label": 1, "split": "train"}, {"text": "bad", "label": 0, "split": "test"},
+    ]  # fmt: skip
+    assert json.loads(echo.asked[1].body)["format"]["kind"] == "text"
+
+
+def test_texts_and_labels_of_different_length_are_refused(client):
+    with pytest.raises(ValueError, match="different lengths"):
+        client.datasets.create({"text": ["a", "b"], "label": [1]})
 
 
 def test_arrays_of_objects_are_refused(client):

@@ -66,6 +66,7 @@ def make(
         "student": {
             "architecture": resolved["student"].get("architecture", student.model_dump()),
             "key_map": names or {},
+            "preprocessing": resolved["student"].get("preprocessing"),
         },
         "transfer_set": {},
         **job,

@@ -1,6 +1,7 @@
 """Uploaded weights: what fits, what does not, and what is never opened."""
 
 import collections
+import json
 import os
 import zipfile
 from pathlib import Path
@@ -10,10 +11,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from app.contract.architectures import Lstm, Mlp
+from app.contract.architectures import Lstm, Mlp, Textcnn
+from app.contract.job_file import InspectModel
+from app.contract.preprocessing import Tokenizer, Words
+from tests.engine.texts import wordpieces
 from tests.engine.uploads import model, raw_safetensors, said
 from worker.engine import blueprint, build, tensor_file
 from worker.engine.failures import Refused
+from worker.engine.inspection.models import inspect_model
 
 MLP = Mlp(inputs=6, hidden=(5,), classes=3)
 
@@ -251,3 +256,17 @@ def test_an_lstm_of_the_users_own_class(tmp_path: Path) -> None:
     }
     torch.save(weights, tmp_path / "upload")
     assert model(tmp_path / "upload", lstm).key_map == {"layer1": "lstm", "layer2": "head"}
+
+
+def test_a_tokenizer_is_tried_when_its_model_is_registered(tmp_path: Path) -> None:
+    path = tmp_path / "upload"
+    architecture = Textcnn(vocabulary=5, embedding=3, filters=2, classes=2)
+    save_file(build.network(architecture).state_dict(), path)
+    for content, text in (
+        ({"model": {"type": "Magic", "vocab": {"a": 0}}}, "The tokenizer cannot be used"),
+        (json.loads(wordpieces(["a text with letters"]).to_str()), "tokens, and the architecture embeds 5"),
+    ):
+        subject = InspectModel(architecture=architecture, preprocessing=Tokenizer(content=content))
+        assert text in said(inspect_model(path, subject, tmp_path / "weights"))
+    subject = InspectModel(architecture=architecture, preprocessing=Words(vocabulary=("a", "b")))
+    assert not inspect_model(path, subject, tmp_path / "weights").problems

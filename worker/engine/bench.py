@@ -24,9 +24,9 @@ from worker.engine.initial import initialise
 from worker.engine.inputs import check, load_network, load_transfer_set
 from worker.engine.participation import taking_part, why_not_monitored
 from worker.engine.plan import Plan
+from worker.engine.preparation import Preparation
 from worker.engine.reporter import Reporter
 from worker.engine.run import TrainingRun
-from worker.engine.sight import Sight
 from worker.engine.soft_targets import SoftTargets
 from worker.engine.state import TrainState
 from worker.engine.stop import StopSignal
@@ -55,8 +55,8 @@ class Bench:
         if notice:
             reporter.report(Notice(text=notice))
         self._check_stopping()
-        self.teacher_sights = [Sight(self.transfer_set.samples) for _ in self.teachers]
-        self.student_sight = Sight(self.transfer_set.samples)
+        self.preparation = Preparation(job, self.transfer_set)
+        self.teacher_sights, self.student_sight = self.preparation.teacher_sights, self.preparation.student_sight
         self.evaluator = Evaluator(self.transfer_set, self.student_sight, stop, job.spec.training.batch_size)
         made_on = surroundings.exactness(self.device)
         self.checkpoints = Checkpoints(folder / "checkpoints", self.fingerprint, made_on)
@@ -114,6 +114,7 @@ class Bench:
                     "sha256": stored.sha256,
                     "architecture": source.architecture.model_dump(mode="json"),
                     "key_map": source.key_map,
+                    "preprocessing": source.preprocessing.model_dump(mode="json") if source.preprocessing else None,
                     "share": share,
                 }
                 for source, stored, share in members
@@ -207,7 +208,11 @@ class Bench:
 def _check_export(job: JobFile) -> None:
     # At the start: a student that cannot be written under the user's names should not be trained first.
     try:
-        key_maps.exported(blueprint.shapes(job.student.architecture), job.student.key_map)
+        shapes = blueprint.shapes(job.student.architecture)
+    except Refused as refusal:
+        raise EngineFailure(FailureCode.INVALID_SPEC, f"The student cannot be built. {refusal}") from refusal
+    try:
+        key_maps.exported(shapes, job.student.key_map)
     except Refused as refusal:
         raise EngineFailure(FailureCode.INVALID_SPEC, f"The student's key map cannot be used. {refusal}") from refusal
 

@@ -9,6 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from app.contract.architectures import Family
 from worker.engine import build
 from worker.engine.fit import Shape
+from worker.engine.samples import Inputs
 
 
 def outline(architecture: Family) -> nn.Module:
@@ -27,10 +28,16 @@ def size(architecture: Family) -> int:
     return sum(prod(tensor.shape) for tensor in outline(architecture).parameters())
 
 
-def flops(architecture: Family, sample: torch.Tensor) -> int:
-    """Return the operations of one forward pass of `sample` (1, ...): matrix products, a multiply-add counts 2."""
-    network = outline(architecture).eval()
+def flops(architecture: Family, sample: Inputs) -> int:
+    """Return the operations of one forward pass of a batch of 1: matrix products, a multiply-add counts 2."""
+    try:
+        return _count(outline(architecture).eval(), sample.to("meta"))
+    except RuntimeError:  # it asks for values on its way
+        return _count(build.network(architecture).eval(), sample.to("cpu"))
+
+
+def _count(network: nn.Module, sample: Inputs) -> int:
     # With autograd on, or fused kernels that the counter does not know would take the products' place.
     with torch.enable_grad(), FlopCounterMode(display=False) as counter:
-        network(sample.to("meta"))
+        network(sample)
     return int(counter.get_total_flops())

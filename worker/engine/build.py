@@ -3,18 +3,21 @@
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from app.contract.architectures import Family
 from app.contract.objectives import ObjectiveTerm
+from app.contract.preprocessing import Preprocess
 from app.contract.states import FailureCode
 from app.contract.training import Optimizer
-from app.contract.transfer import TransferFormat
+from app.contract.transfer import Format
+from worker.engine.content import Content
+from worker.engine.encoding import Encoder
 from worker.engine.failures import EngineFailure
 from worker.engine.objective import Objective
-from worker.engine.transfer_sets.tensors import Arrays
 
 _FUSED = {"cpu", "cuda"}
 _OPTIMIZERS: dict[str, type[torch.optim.SGD] | type[torch.optim.AdamW]] = {
@@ -38,10 +41,17 @@ def network(architecture: Family) -> nn.Module:
     return built
 
 
-def reader(form: TransferFormat) -> Callable[[Path, TransferFormat], Arrays]:
+def reader(form: Format) -> Callable[[Path, Any], Content]:
     """Return the function that reads a transfer set of this format."""
-    read: Callable[[Path, TransferFormat], Arrays] = import_module(f"worker.engine.transfer_sets.{form.kind}").read
+    read: Callable[[Path, Any], Content] = import_module(f"worker.engine.transfer_sets.{form.kind}").read
     return read
+
+
+def encoder(settings: Preprocess) -> Encoder:
+    """Return what numbers the tokens of texts. Raises Refused where the settings cannot be used."""
+    kind: str = settings.kind  # type: ignore[attr-defined]  # each member of the union has one
+    made: Encoder = import_module(f"worker.engine.preprocessing.{kind}").Encoder(settings)
+    return made
 
 
 def objective(terms: Sequence[ObjectiveTerm]) -> Objective:

@@ -28,11 +28,14 @@ def export_student(out: Path, job: JobFile, weights: dict[str, Tensor]) -> str:
     return digest(out / STUDENT)
 
 
-def export_papers(out: Path, job: JobFile, report: Report, digests: dict[str, Any]) -> None:
-    """Write report, lock file and, last, the manifest. `digests`: teachers (a list), transfer_set, student."""
+def export_papers(out: Path, job: JobFile, report: Report, digests: dict[str, Any], more: dict[str, Any]) -> None:
+    """Write report, lock file and, last, the manifest. `digests`: teachers (a list), transfer_set, student.
+
+    `more` goes to the manifest: what a user of the student needs beside its weights.
+    """
     write_bytes(out / "report.json", report.model_dump_json(indent=2).encode() + b"\n")
     _write_json(out / "job.lock.json", _lock(job, report, digests))
-    _write_json(out / "manifest.json", _manifest(out, job, report, digests))
+    _write_json(out / "manifest.json", _manifest(out, job, report, digests) | more)
 
 
 def _lock(job: JobFile, report: Report, digests: dict[str, Any]) -> dict[str, Any]:

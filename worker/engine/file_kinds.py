@@ -6,7 +6,7 @@ from typing import Literal
 
 from worker.engine.zip_entries import read_entries
 
-Name = Literal["safetensors", "npz", "npy", "torch", "legacy pickle", "torchscript", "pt2", "other"]
+Name = Literal["safetensors", "npz", "npy", "torch", "legacy pickle", "torchscript", "pt2", "parquet", "text", "other"]
 
 _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG", "a PNG image"),
@@ -18,7 +18,8 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\xfd7zXZ", "an xz archive"),
     (b"\x28\xb5\x2f\xfd", "a Zstandard archive"),
     (b"\x89HDF", "an HDF5 file"),
-    (b"PAR1", "a Parquet file"),
+    (b"\xff\xfe", "UTF-16 text, where UTF-8 is read"),
+    (b"\xfe\xff", "UTF-16 text, where UTF-8 is read"),
     (b"\x7fELF", "a program"),
     (b"GGUF", "a GGUF model"),
     (b"<", "markup text (HTML or XML)"),
@@ -41,12 +42,15 @@ def recognise(path: Path) -> Kind:
         return _kind_of_zip(path)
     if head.startswith(b"\x93NUMPY"):
         return Kind("npy", "a single .npy array")
+    if head.startswith(b"PAR1"):
+        return Kind("parquet", "a Parquet file")
     # A header's length below 2^40 and an opening brace: nothing else starts so.
     if head[8:9] == b"{" and head[5:8] == b"\0\0\0":
         return Kind("safetensors", "a safetensors file")
     if head[:1] == b"\x80" and head[1:2] in {b"\x02", b"\x03", b"\x04", b"\x05"}:
         return Kind("legacy pickle", "a bare pickle")
-    return Kind("other", _words(head))
+    words = _words(head)
+    return Kind("text" if words == "text" else "other", words)
 
 
 def _kind_of_zip(path: Path) -> Kind:

@@ -9,14 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from app.contract import reading
+from app.contract.architectures import Family
 from app.contract.job_file import JobFile, NetworkInput, TransferSetInput
+from app.contract.preprocessing import Preprocessing
 from app.contract.states import FailureCode
 from app.contract.transfer import UNLABELLED
 from worker.engine import build, key_maps, splits, tensor_file
 from worker.engine.checkpoint import digest
 from worker.engine.failures import EngineFailure, Refused
 from worker.engine.fit import Shape, compare
-from worker.engine.samples import ArraySamples, Samples
+from worker.engine.samples import Samples
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,8 @@ class TransferSet:
     labelled_rows: dict[str, Tensor]
     """Those of them that carry a label."""
     sha256: str
+    class_names: tuple[str, ...] = ()
+    """Of classes 0, 1, ...; empty where they are only numbered."""
 
     @property
     def device(self) -> torch.device:
@@ -59,9 +64,9 @@ def load_network(folder: Path, source: NetworkInput, who: str, where: torch.devi
     """Return a stored network (`who`: for sentences). Raises EngineFailure where it is not as announced."""
     path = folder / source.path
     sha256 = _verified(path, source.sha256, f"{who}'s weights")
-    network = build.network(source.architecture)
-    expected = network.state_dict()
     try:
+        network = build.network(source.architecture)
+        expected = network.state_dict()
         tensors, _ = tensor_file.load(path)
         renamed = key_maps.rename(tensors, source.key_map)
     except Refused as refusal:
@@ -84,29 +89,28 @@ def load_transfer_set(folder: Path, source: TransferSetInput, where: torch.devic
     path = folder / source.path
     sha256 = _verified(path, source.sha256, "transfer set")
     try:
-        arrays = build.reader(source.format)(path, source.format)
+        content = build.reader(source.format)(path, source.format)
     except Refused as refusal:
         raise EngineFailure(FailureCode.INVALID_TRANSFER_SET, str(refusal)) from refusal
-    if arrays.problems:
-        raise EngineFailure(FailureCode.INVALID_TRANSFER_SET, " ".join(arrays.problems))
-    samples = ArraySamples(arrays.inputs.to(torch.float32).contiguous().to(where))
-    labels_N = arrays.labels_N if arrays.labels_N is not None else torch.full((len(samples),), UNLABELLED)
-    part_N = arrays.split_N.numpy() if arrays.split_N is not None else splits.draw(labels_N.numpy(), source.splits)
+    if content.problems:
+        raise EngineFailure(FailureCode.INVALID_TRANSFER_SET, " ".join(content.problems))
+    samples = content.samples.to(where)
+    labels_N = content.labels_N if content.labels_N is not None else torch.full((len(samples),), UNLABELLED)
+    part_N = content.split_N.numpy() if content.split_N is not None else splits.draw(labels_N.numpy(), source.splits)
     rows = {part: torch.from_numpy(np.ascontiguousarray(found)) for part, found in splits.rows_by_part(part_N).items()}
     labelled = {part: found[labels_N[found] != UNLABELLED] for part, found in rows.items()}
-    return TransferSet(samples, labels_N.to(where), rows, labelled, sha256)
+    return TransferSet(samples, labels_N.to(where), rows, labelled, sha256, content.class_names)
 
 
 def check(job: JobFile, transfer_set: TransferSet) -> None:
     """Raise EngineFailure where teacher, student and transfer set do not go together."""
-    teachers, student = [teacher.architecture for teacher in job.teachers], job.student.architecture
-    for teacher in teachers:
-        if teacher.classes != student.classes:
-            text = f"The teacher has {teacher.classes} classes and the student {student.classes}; they must be equal."
-            raise EngineFailure(FailureCode.INVALID_SPEC, text)
-    for who, architecture in (*(("teacher", teacher) for teacher in teachers), ("student", student)):
-        if reason := architecture.refuses(transfer_set.samples.kind, transfer_set.samples.shape):
-            raise EngineFailure(FailureCode.INVALID_SPEC, f"The transfer set does not fit the {who}: {reason}.")
+    student = job.student.architecture
+    for teacher in job.teachers:
+        if teacher.architecture.classes != student.classes:
+            text = f"The teacher has {teacher.architecture.classes} classes and the student {student.classes}; "
+            raise EngineFailure(FailureCode.INVALID_SPEC, text + "they must be equal.")
+    for who, architecture, preprocessing in readers(job):
+        _check_reader(who, architecture, preprocessing, transfer_set.samples)
     for step in job.spec.augmentation:
         if reason := step.refuses(transfer_set.samples.kind, transfer_set.samples.shape):
             raise EngineFailure(FailureCode.INVALID_SPEC, f"{reason}.")
@@ -114,6 +118,25 @@ def check(job: JobFile, transfer_set: TransferSet) -> None:
     if largest >= student.classes:
         text = f"The transfer set has the label {largest}; {student.classes} classes are 0 to {student.classes - 1}."
         raise EngineFailure(FailureCode.INVALID_TRANSFER_SET, text)
+
+
+def _check_reader(who: str, architecture: Family, preprocessing: Preprocessing | None, samples: Samples) -> None:
+    reason = architecture.refuses(samples.kind, samples.shape) or reading.refusal_of_samples(
+        preprocessing, samples.kind
+    )
+    if reason:
+        raise EngineFailure(FailureCode.INVALID_SPEC, f"The transfer set does not fit the {who}: {reason}.")
+    fits = reading.refusal_of_trained if who == "teacher" else reading.refusal
+    if reason := fits(architecture, preprocessing):
+        raise EngineFailure(FailureCode.INVALID_SPEC, f"The {who} cannot read: {reason}.")
+
+
+def readers(job: JobFile) -> list[tuple[str, Family, Preprocessing | None]]:
+    """Return the teachers and, last, the student, each with the preprocessing in force."""
+    student = job.student
+    students = reading.of_student(student.preprocessing, job.teachers[0].preprocessing, student.architecture)
+    teachers = [("teacher", teacher.architecture, teacher.preprocessing) for teacher in job.teachers]
+    return [*teachers, ("student", student.architecture, students)]
 
 
 def _verified(path: Path, announced: str | None, what: str) -> str:

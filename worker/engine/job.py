@@ -100,4 +100,9 @@ def _publish(bench: Bench, student: Outcome, report: Report) -> None:
         "transfer_set": bench.transfer_set.sha256,
         "student": export.export_student(out, bench.job, student.weights),
     }
-    export.export_papers(out, bench.job, report, digests)
+    preprocessing = bench.preparation.of_student
+    more = {
+        "preprocessing": preprocessing.model_dump(mode="json") if preprocessing else None,
+        "class_names": list(bench.transfer_set.class_names),
+    }
+    export.export_papers(out, bench.job, report, digests, more)

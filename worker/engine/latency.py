@@ -4,9 +4,10 @@ import statistics
 import time
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from worker.engine.evaluate import evaluating
+from worker.engine.samples import Inputs
 
 _WARM_UP = 5
 _RUNS = 50
@@ -14,8 +15,8 @@ _SECONDS = 1.0
 """Enough of it for a slow network; the median needs at least three runs all the same."""
 
 
-def median_latency_ms(network: nn.Module, sample: Tensor) -> float:
-    """Return the median time in milliseconds of a forward pass of `sample` (1, ...) on its device."""
+def median_latency_ms(network: nn.Module, sample: Inputs) -> float:
+    """Return the median time in milliseconds of a forward pass of `sample` (a batch of 1) on its device."""
     with evaluating(network):
         for _ in range(_WARM_UP):
             network(sample)
@@ -25,7 +26,7 @@ def median_latency_ms(network: nn.Module, sample: Tensor) -> float:
     return 1000 * statistics.median(times)
 
 
-def _seconds(network: nn.Module, sample: Tensor) -> float:
+def _seconds(network: nn.Module, sample: Inputs) -> float:
     _wait(sample.device)
     start = time.perf_counter()
     network(sample)

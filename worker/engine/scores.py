@@ -57,7 +57,7 @@ class Scorer:
         return self._score(self._cost(network, architecture, size, self.evaluator.sight), part, fitted)
 
     def _cost(self, network: nn.Module, architecture: Family, size: int, sight: Sight) -> dict[str, Any]:
-        sample = sight.plain(self.evaluator.rows(self.where.split)[:1])
+        sample = sight.typical(self.evaluator.rows(self.where.split))
         return {
             "parameters": blueprint.size(architecture),
             "bytes": size,

@@ -8,7 +8,7 @@ import torch
 
 from app.contract.report import Hardware
 
-_PACKAGES = ("stillhouse", "torch", "numpy", "safetensors", "pydantic")
+_PACKAGES = ("stillhouse", "torch", "numpy", "safetensors", "pydantic", "tokenizers", "textblob", "transformers")
 
 
 def hardware(device: torch.device) -> Hardware:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
+from worker.engine.samples import Inputs
 from worker.engine.sight import Sight
 from worker.engine.views import Look
 
@@ -19,8 +20,8 @@ class Teacher:
     def __init__(self, network: nn.Module) -> None:
         self.network = network.eval().requires_grad_(requires_grad=False)
 
-    def logits(self, inputs: Tensor) -> Tensor:
-        """Return the logits (B, C) of inputs (B, ...)."""
+    def logits(self, inputs: Inputs) -> Tensor:
+        """Return the logits (B, C) of a batch."""
         with torch.inference_mode():
             logits_BC: Tensor = self.network(inputs)
             return logits_BC

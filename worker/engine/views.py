@@ -49,6 +49,11 @@ class Views:
         self._samples, self._seed = samples, seed
         self._steps = tuple(steps)
         self._training_N = training_N
+        self._learnt = {
+            place: _module(step).learn(step, samples.take(training_N))
+            for place, step in enumerate(self._steps)
+            if step.learns
+        }
         self._mixing = next((place for place, step in enumerate(self._steps) if step.mixes), None)
         self.kept = 0 if not steps else wanted.count if isinstance(wanted, Fixed) else None
         """Augmented views of each sample that come again; None: they never do."""
@@ -82,7 +87,8 @@ class Views:
                 other = self._changed(self._partners(rows_B, number), number, place)
                 raw = _module(step).blend(step, raw, other, draws)
             else:
-                raw = _module(step).change(step, raw, draws)
+                learnt = (self._learnt[place],) if step.learns else ()
+                raw = _module(step).change(step, raw, draws, *learnt)
         return raw
 
     def _partners(self, rows_B: Tensor, number: int) -> Tensor:

@@ -10,8 +10,10 @@ from pydantic import Field
 from app.contract.architectures.family import Family
 from app.contract.architectures.lstm import Lstm
 from app.contract.architectures.mlp import Mlp
+from app.contract.architectures.textcnn import Textcnn
+from app.contract.architectures.transformers import Transformers
 
-Architecture = Annotated[Lstm | Mlp, Field(discriminator="kind")]
-FAMILIES: tuple[type[Family], ...] = (Lstm, Mlp)
+Architecture = Annotated[Lstm | Mlp | Textcnn | Transformers, Field(discriminator="kind")]
+FAMILIES: tuple[type[Family], ...] = (Lstm, Mlp, Textcnn, Transformers)
 
-__all__ = ["FAMILIES", "Architecture", "Family", "Lstm", "Mlp"]
+__all__ = ["FAMILIES", "Architecture", "Family", "Lstm", "Mlp", "Textcnn", "Transformers"]

@@ -9,6 +9,7 @@ from app.contract.samples import SampleKind
 
 Width = Annotated[int, Field(ge=1, le=65_536)]
 Depth = Annotated[int, Field(ge=1, le=64)]
+Vocabulary = Annotated[int, Field(ge=3, le=2_000_000)]
 Classes = Annotated[int, Field(ge=2, le=1_000_000)]
 
 
@@ -37,9 +38,17 @@ class Family(Contract):
     def flops(self, shape: tuple[int, ...]) -> int | None:
         """Return the operations of one sample's forward pass: matrix products only, a multiply-add counts 2.
 
-        None where only the network itself can tell.
+        Of texts, `shape` is (tokens,): what a network does depends on it. None where only the network itself can tell.
         """
         raise NotImplementedError
+
+    def embeds(self) -> int | None:
+        """Return how many different tokens it knows; None where it does not read tokens."""
+        return None
+
+    def longest(self) -> int | None:
+        """Return how many tokens a text may have at most; None where there is no limit."""
+        return None
 
     def size(self) -> int | None:
         """Return the number of trained parameters; None where only the network itself can tell."""

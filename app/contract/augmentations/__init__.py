@@ -9,11 +9,26 @@ from app.contract.augmentations.colour import Colour
 from app.contract.augmentations.crop import Crop
 from app.contract.augmentations.cutmix import Cutmix
 from app.contract.augmentations.flip import Flip
+from app.contract.augmentations.mask import Mask
 from app.contract.augmentations.mixup import Mixup
+from app.contract.augmentations.ngram import Ngram
 from app.contract.augmentations.noise import Noise
+from app.contract.augmentations.same_part_of_speech import SamePartOfSpeech
 
-AugmentationStep = Annotated[Noise | Crop | Flip | Colour | Mixup | Cutmix, Field(discriminator="kind")]
-AUGMENTATIONS: tuple[type[Augmentation], ...] = (Noise, Crop, Flip, Colour, Mixup, Cutmix)
+AugmentationStep = Annotated[
+    Noise | Crop | Flip | Colour | Mixup | Cutmix | Mask | SamePartOfSpeech | Ngram, Field(discriminator="kind")
+]
+AUGMENTATIONS: tuple[type[Augmentation], ...] = (
+    Noise,
+    Crop,
+    Flip,
+    Colour,
+    Mixup,
+    Cutmix,
+    Mask,
+    SamePartOfSpeech,
+    Ngram,
+)
 
 __all__ = [
     "AUGMENTATIONS",
@@ -23,6 +38,9 @@ __all__ = [
     "Crop",
     "Cutmix",
     "Flip",
+    "Mask",
     "Mixup",
+    "Ngram",
     "Noise",
+    "SamePartOfSpeech",
 ]

@@ -2,11 +2,11 @@
 
 from typing import ClassVar, Literal
 
-from app.contract.base import Contract
 from app.contract.samples import SampleKind
+from app.contract.transfer.format import Format
 
 
-class Tensors(Contract):
+class Tensors(Format):
     """Arrays in one .safetensors or .npz file: inputs (samples first), labels (integers, -1 = none), a given split."""
 
     title: ClassVar[str] = "Tensors"

@@ -5,13 +5,12 @@ from torch import Tensor
 
 from app.contract.augmentations import Colour
 from worker.engine.draws import Draws
-from worker.engine.samples import Raw
 
 _GREY_C = (0.299, 0.587, 0.114)
 """ITU-R BT.601: what red, green and blue add to the light."""
 
 
-def change(step: Colour, raw: Raw, draws: Draws) -> Raw:
+def change(step: Colour, raw: Tensor, draws: Draws) -> Tensor:
     """Scale brightness, then contrast, then saturation of (B, C, H, W); values may leave their range."""
     widths = torch.tensor([step.brightness, step.contrast, step.saturation], device=raw.device)
     factors_B3 = 1 + widths * (2 * draws.uniform(3) - 1)

@@ -1,14 +1,14 @@
 """Random crops: He et al. 2016, arXiv:1512.03385. B = batch, C = channels, H, W = height, width."""
 
 import torch
+from torch import Tensor
 from torch.nn.functional import pad
 
 from app.contract.augmentations import Crop
 from worker.engine.draws import Draws
-from worker.engine.samples import Raw
 
 
-def change(step: Crop, raw: Raw, draws: Draws) -> Raw:
+def change(step: Crop, raw: Tensor, draws: Draws) -> Tensor:
     """Shift each image of (B, C, H, W) by up to `padding` pixels each way; zeros come in from outside."""
     height, width = raw.shape[2:]
     padded = pad(raw, (step.padding,) * 4)

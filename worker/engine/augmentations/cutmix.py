@@ -5,7 +5,6 @@ from torch import Tensor
 
 from app.contract.augmentations import Cutmix
 from worker.engine.draws import Draws
-from worker.engine.samples import Raw
 
 
 def share(step: Cutmix, shape: tuple[int, ...], draws: Draws) -> Tensor:
@@ -14,7 +13,7 @@ def share(step: Cutmix, shape: tuple[int, ...], draws: Draws) -> Tensor:
     return 1 - box_BHW.flatten(1).to(torch.float32).mean(1)
 
 
-def blend(step: Cutmix, raw: Raw, other: Raw, draws: Draws) -> Raw:
+def blend(step: Cutmix, raw: Tensor, other: Tensor, draws: Draws) -> Tensor:
     """Paste a box of `other` over each image of (B, C, H, W)."""
     box_BHW = _boxes(step, tuple(raw.shape[1:]), draws)
     return torch.where(box_BHW[:, None], other, raw)

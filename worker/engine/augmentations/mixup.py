@@ -4,7 +4,6 @@ from torch import Tensor
 
 from app.contract.augmentations import Mixup
 from worker.engine.draws import Draws
-from worker.engine.samples import Raw
 
 
 def share(step: Mixup, _shape: tuple[int, ...], draws: Draws) -> Tensor:
@@ -12,7 +11,7 @@ def share(step: Mixup, _shape: tuple[int, ...], draws: Draws) -> Tensor:
     return draws.beta(step.alpha)
 
 
-def blend(step: Mixup, raw: Raw, other: Raw, draws: Draws) -> Raw:
+def blend(step: Mixup, raw: Tensor, other: Tensor, draws: Draws) -> Tensor:
     """Return λ · raw + (1 - λ) · other, (B, ...)."""
     share_B = share(step, tuple(raw.shape[1:]), draws)
     return other + share_B.view(-1, *[1] * (raw.dim() - 1)) * (raw - other)

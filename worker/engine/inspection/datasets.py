@@ -4,55 +4,55 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from app.contract import inspection
 from app.contract.errors import Problem
 from app.contract.inspection import DatasetInspection
 from app.contract.job_file import InspectDataset
 from app.contract.transfer import UNLABELLED
 from worker.engine import splits
 from worker.engine.build import reader
+from worker.engine.content import Content
 from worker.engine.failures import Refused
-from worker.engine.transfer_sets.tensors import Arrays
 
 _PREVIEW_ROWS = 3
-_PREVIEW_VALUES = 16
 _COUNTED_CLASSES = 1_000
 
 
 def inspect_dataset(path: Path, subject: InspectDataset) -> DatasetInspection:
     """Return the finding; its problems say why the set is rejected."""
     try:
-        arrays: Arrays = reader(subject.format)(path, subject.format)
+        content = reader(subject.format)(path, subject.format)
     except Refused as refusal:
         return DatasetInspection(problems=[Problem(detail=problem) for problem in refusal.problems])
     finding = DatasetInspection(
-        format=arrays.format,
-        rows=len(arrays.inputs),
-        inputs=_tensor(arrays, "inputs", arrays.inputs),
-        labels=None if arrays.labels_N is None else _tensor(arrays, "labels", arrays.labels_N),
-        problems=[Problem(detail=problem) for problem in arrays.problems],
+        format=content.format,
+        rows=len(content.samples),
+        inputs=content.inputs,
+        sample_kind=content.samples.kind,
+        labels=content.labels,
+        problems=[Problem(detail=problem) for problem in content.problems],
     )
-    return finding if arrays.problems else finding.model_copy(update=_contents(arrays, subject))
+    return finding if content.problems else finding.model_copy(update=_contents(content, subject))
 
 
-def _contents(arrays: Arrays, subject: InspectDataset) -> dict[str, Any]:
-    rows = len(arrays.inputs)
-    labels_N = np.full(rows, UNLABELLED) if arrays.labels_N is None else arrays.labels_N.numpy()
-    part_N = splits.draw(labels_N, subject.splits) if arrays.split_N is None else arrays.split_N.numpy()
+def _contents(content: Content, subject: InspectDataset) -> dict[str, Any]:
+    rows = len(content.samples)
+    labels_N = np.full(rows, UNLABELLED) if content.labels_N is None else content.labels_N.numpy()
+    part_N = splits.draw(labels_N, subject.splits) if content.split_N is None else content.split_N.numpy()
     parts = splits.rows_by_part(part_N)
     known = labels_N[labels_N != UNLABELLED]
+    named = len(content.class_names)
     return {
         "labelled": len(known),
         "unlabelled": rows - len(known),
-        "classes": int(known.max()) + 1 if len(known) else None,
+        "classes": max(named, int(known.max()) + 1) if len(known) else named or None,
+        "class_names": list(content.class_names[:_COUNTED_CLASSES]),
         "class_counts": _counts(known),
         "splits": {name: len(part) for name, part in parts.items()},
         "labelled_splits": {name: int((labels_N[part] != UNLABELLED).sum()) for name, part in parts.items()},
-        "preview": [_preview(arrays, row) for row in range(min(_PREVIEW_ROWS, rows))],
+        "preview": [_preview(content, row) for row in range(min(_PREVIEW_ROWS, rows))],
+        **content.about,
     }
 
 
@@ -62,11 +62,6 @@ def _counts(known: NDArray[np.int64]) -> list[int]:
     return counts
 
 
-def _tensor(arrays: Arrays, what: str, array: Tensor) -> inspection.Tensor:
-    return inspection.Tensor(name=arrays.names[what], shape=tuple(array.shape), dtype=arrays.dtypes[what])
-
-
-def _preview(arrays: Arrays, row: int) -> dict[str, Any]:
-    values = arrays.inputs[row].flatten()[:_PREVIEW_VALUES].to(torch.float64).tolist()
-    shown = {"inputs": [float(f"{value:.6g}") for value in values]}
-    return shown if arrays.labels_N is None else {**shown, "label": int(arrays.labels_N[row])}
+def _preview(content: Content, row: int) -> dict[str, Any]:
+    shown = {"inputs": content.samples.preview(row)}
+    return shown if content.labels_N is None else {**shown, "label": int(content.labels_N[row])}

@@ -12,7 +12,7 @@ from app.contract import inspection
 from app.contract.errors import Problem
 from app.contract.inspection import ModelInspection
 from app.contract.job_file import InspectModel
-from worker.engine import blueprint, key_maps, tensor_file
+from worker.engine import blueprint, build, key_maps, tensor_file
 from worker.engine.failures import Refused
 from worker.engine.file_kinds import recognise
 from worker.engine.fit import Fit, Shape, compare, listed
@@ -41,10 +41,11 @@ class Weights:
 def inspect_model(path: Path, subject: InspectModel, converted: Path) -> ModelInspection:
     """Return the finding, and write a pickled state dict that fits as safetensors to `converted`."""
     try:
+        own = blueprint.outline(subject.architecture).state_dict()
         weights = read_weights(path)
     except Refused as refusal:
         return ModelInspection(problems=_problems(refusal.problems))
-    finding = _judge(weights, subject)
+    finding = _judge(weights, subject, own)
     if not finding.problems and weights.format == "pickled state dict":
         tensor_file.write(converted, weights.tensors, {"format": "pt"})
     return finding
@@ -61,10 +62,9 @@ def read_weights(path: Path) -> Weights:
     raise Refused(_REASONS.get(kind.name, fallback))
 
 
-def _judge(weights: Weights, subject: InspectModel) -> ModelInspection:
-    own = blueprint.outline(subject.architecture).state_dict()
+def _judge(weights: Weights, subject: InspectModel, own: Mapping[str, Tensor]) -> ModelInspection:
     expected = {name: tuple(tensor.shape) for name, tensor in own.items()}
-    problems = _broken(weights.tensors)
+    problems = _broken(weights.tensors) + _unreadable(subject)
     try:
         key_map, matched = _key_map(weights, subject.key_map, expected)
     except Refused as refusal:
@@ -92,6 +92,19 @@ def _key_map(
     if found is not None:
         return found, True
     return key_maps.nearest(shapes, expected, ordered=weights.ordered) or {}, False
+
+
+def _unreadable(subject: InspectModel) -> list[str]:
+    if subject.preprocessing is None:
+        return []
+    try:
+        tokens = build.encoder(subject.preprocessing).size
+    except Refused as refusal:
+        return refusal.problems
+    embedded = subject.architecture.embeds()
+    if embedded is not None and tokens > embedded:
+        return [f"The preprocessing has {tokens:,} tokens, and the architecture embeds {embedded:,}."]
+    return []
 
 
 def _broken(tensors: Mapping[str, Tensor]) -> list[str]:

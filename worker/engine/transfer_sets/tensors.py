@@ -1,6 +1,5 @@
 """Arrays in one .safetensors or .npz file. N = samples."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -8,34 +7,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from app.contract import inspection
 from app.contract.transfer import SPLITS, UNLABELLED, Tensors
 from worker.engine import npz_file, tensor_file
+from worker.engine.content import Content
 from worker.engine.failures import Refused
 from worker.engine.file_kinds import recognise
+from worker.engine.samples import ArraySamples
 
 _INPUTS = ("inputs", "x", "X")
 _LABELS = ("labels", "y", "Y")
 _SPLIT = ("split",)
 
 
-@dataclass(frozen=True)
-class Arrays:
-    """What a file holds, checked: `problems` are sentences, and empty where the set can be used."""
-
-    format: Literal["safetensors", "npz"]
-    inputs: Tensor
-    """(N, ...), floating point."""
-    labels_N: Tensor | None
-    """int64, -1 = none."""
-    split_N: Tensor | None
-    """int64, 0 to 2."""
-    dtypes: dict[str, str]
-    """As the file has them: of `inputs` and `labels`."""
-    names: dict[str, str]
-    problems: list[str]
-
-
-def read(path: Path, wanted: Tensors) -> Arrays:
+def read(path: Path, wanted: Tensors) -> Content:
     """Read and check a file. Raises Refused where there is not even an array of inputs to look at."""
     form, arrays = _load(path)
     name = _named(arrays, wanted.inputs, _INPUTS, "inputs")
@@ -50,9 +35,19 @@ def read(path: Path, wanted: Tensors) -> Arrays:
     for what, array in (("labels", labels_N), ("split", split_N)):
         if array is not None and inputs.ndim and len(array) != len(inputs):
             problems.append(f"The inputs have {len(inputs):,} rows and the {what} {len(array):,}.")
-    names = {"inputs": name} | ({"labels": labels_name} if labels_name else {})
-    dtypes = {what: str(arrays[known].dtype).removeprefix("torch.") for what, known in names.items()}
-    return Arrays(form, inputs, labels_N, split_N, dtypes, names, problems)
+    return Content(
+        form,
+        samples=ArraySamples(inputs.to(torch.float32).contiguous()),
+        inputs=_shown(name, arrays[name]),
+        labels_N=labels_N,
+        labels=None if labels_name is None or labels_N is None else _shown(labels_name, arrays[labels_name]),
+        split_N=split_N,
+        problems=problems,
+    )
+
+
+def _shown(name: str, array: Tensor) -> inspection.Tensor:
+    return inspection.Tensor(name=name, shape=tuple(array.shape), dtype=str(array.dtype).removeprefix("torch."))
 
 
 def _load(path: Path) -> tuple[Literal["safetensors", "npz"], dict[str, Tensor]]:

@@ -1,0 +1,99 @@
+"""Text classifiers of the transformers library, by their configuration."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, field_validator
+
+from app.contract.architectures.family import Family
+from app.contract.samples import SampleKind
+
+_DROPPED = frozenset({
+    # say where a network comes from, or what its labels were called
+    "_name_or_path", "name_or_path", "architectures", "transformers_version", "finetuning_task", "id2label", "label2id",
+    "num_labels", "problem_type", "task_specific_params", "_attn_implementation_autoset",
+    # are the worker's to choose
+    "torch_dtype", "dtype", "use_cache", "return_dict", "output_attentions", "output_hidden_states",
+    "gradient_checkpointing",
+})  # fmt: skip
+"""Fields of a config.json that change nothing here, and are left out."""
+_FORBIDDEN = re.compile(
+    r"auto_map|trust_remote_code|custom_pipelines|.*attn_implementation.*|.*experts_implementation.*|.*kernel_config.*|"
+    r"use_kernels|quantization_config|.*backbone.*|.*pretrained.*|.*checkpoint.*|.*adapter.*|.*peft.*|.*url.*"
+)
+"""Fields that load code or weights from elsewhere, at any depth. What is left are numbers and words, never paths."""
+_WORD = re.compile(r"[\w .,+:<>|\[\]()-]{0,200}")
+_MAX_DEPTH = 6
+_POSITIONS = ("max_position_embeddings", "n_positions")
+_COUNT_FROM_PADDING = frozenset({
+    "camembert", "data2vec-text", "ibert", "longformer", "luke", "mpnet", "roberta", "roberta-prelayernorm",
+    "xlm-roberta", "xlm-roberta-xl", "xmod",
+})  # fmt: skip
+"""Model types whose first position is the padding token's number + 1."""
+
+
+class Transformers(Family):
+    """Whatever transformers builds from a config.json for sequence classification, never with code of others.
+
+    Parameter names are the library's own: `AutoModelForSequenceClassification` opens a student beside its config. The
+    worker needs `stillhouse[transformers]`.
+    """
+
+    title: ClassVar[str] = "Transformer of the transformers library"
+    sample_axes: ClassVar[str] = "a text"
+    takes: ClassVar[frozenset[SampleKind]] = frozenset({"text"})
+
+    kind: Literal["transformers"] = "transformers"
+    config: dict[str, Any] = Field(max_length=500)
+    """What config.json holds: `model_type`, `vocab_size`, and the sizes of the network."""
+
+    @field_validator("config")
+    @classmethod
+    def _harmless(cls, config: dict[str, Any]) -> dict[str, Any]:
+        config = {name: value for name, value in config.items() if name not in _DROPPED}
+        for path, value in _entries(config, "", 0):
+            if _FORBIDDEN.fullmatch(path.rpartition(".")[2]):
+                raise ValueError(
+                    f"the field '{path}' cannot be given: networks are built by the library's own code alone"
+                )
+            if isinstance(value, str) and not _WORD.fullmatch(value):
+                raise ValueError(f"the field '{path}' must be a number or a word; {value[:50]!r} could name a file")
+        if type(config.get("model_type")) is not str:
+            raise ValueError("the field 'model_type' is missing, such as 'bert'")
+        if not isinstance(config.get("vocab_size"), int) or not 3 <= config["vocab_size"] <= 2_000_000:
+            raise ValueError("the field 'vocab_size' is missing: a whole number from 3 to 2,000,000")
+        return config
+
+    def refuses_sample(self, shape: tuple[int, ...]) -> str | None:
+        return None
+
+    def embeds(self) -> int:
+        return int(self.config["vocab_size"])
+
+    def longest(self) -> int | None:
+        found = next((self.config[name] for name in _POSITIONS if isinstance(self.config.get(name), int)), None)
+        if found is None or self.config["model_type"] not in _COUNT_FROM_PADDING:
+            return found
+        padding = self.config.get("pad_token_id")
+        return int(found) - 1 - (padding if isinstance(padding, int) else 1)
+
+    def flops(self, shape: tuple[int, ...]) -> None:
+        return None
+
+    def size(self) -> None:
+        return None
+
+
+def _entries(value: Any, path: str, depth: int) -> Iterator[tuple[str, Any]]:
+    """Yield every field below `value` with its path, lists' items under their list's."""
+    if depth > _MAX_DEPTH:
+        raise ValueError(f"the field '{path}' is nested more than {_MAX_DEPTH} deep")
+    if isinstance(value, dict):
+        for name, below in value.items():
+            yield from _entries(below, f"{path}.{name}" if path else name, depth + 1)
+    elif isinstance(value, list):
+        for below in value:
+            yield from _entries(below, path, depth + 1)
+    if path:
+        yield path, value

@@ -1,0 +1,90 @@
+"""Text classifiers of the transformers library, with its own parameter names. B = batch, L = tokens, C = classes."""
+
+import inspect
+import os
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from app.contract.architectures import Transformers
+from app.contract.base import did_you_mean
+from worker.engine import torchvision_operators
+from worker.engine.failures import Refused
+from worker.engine.samples import Tokens
+
+
+class _Reader:
+    """Mixed into a network of the library: takes tokens and answers with logits."""
+
+    def forward(self, tokens: Tokens) -> Tensor:
+        # Where there is no padding no mask is needed; some networks cannot look into one that has no memory.
+        padding: int = self.config.pad_token_id  # type: ignore[attr-defined]  # the library's
+        ids_BL = torch.where(tokens.mask_BL, tokens.ids_BL, padding) if tokens.padded else tokens.ids_BL
+        mask_BL = tokens.mask_BL.long() if tokens.padded else None
+        answer = super().forward(input_ids=ids_BL, attention_mask=mask_BL)  # type: ignore[misc]  # the library's
+        logits_BC: Tensor = answer.logits
+        return logits_BC
+
+
+def build(family: Transformers) -> nn.Module:
+    """Return the network. Raises Refused where the library is missing, or cannot build what is asked for."""
+    library = _library()
+    config = _config(library, family)
+    try:
+        network: nn.Module = library.AutoModelForSequenceClassification.from_config(config, trust_remote_code=False)
+    except (MemoryError, Refused):
+        raise
+    except Exception as error:
+        raise _refused(library, error) from error
+    own = type(network)
+    if "attention_mask" not in inspect.signature(own.forward).parameters:
+        raise Refused(f"A {config.model_type} cannot tell padding from text, and takes no attention mask.")
+    # Not wrapped, so that parameters keep their names.
+    network.__class__ = type(own.__name__, (_Reader, own), {})
+    return network
+
+
+Network = build
+
+
+def _config(library: ModuleType, family: Transformers) -> Any:
+    known = library.models.auto.modeling_auto.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
+    settings = dict(family.config)
+    kind = settings.pop("model_type")
+    if kind not in known:
+        near = did_you_mean(kind, known)
+        raise Refused(f"transformers {library.__version__} has no text classifier of the type '{kind}'{near or '.'}")
+    try:
+        config = library.AutoConfig.for_model(kind, **settings, num_labels=family.classes)
+    except (MemoryError, Refused):
+        raise
+    except Exception as error:
+        raise _refused(library, error) from error
+    if config.is_encoder_decoder:
+        raise Refused(f"A {kind} has a decoder of its own, which classifies by an end token: not supported.")
+    if config.pad_token_id is None:
+        config.pad_token_id = config.eos_token_id if isinstance(config.eos_token_id, int) else 0
+    return config
+
+
+def _refused(library: ModuleType, error: Exception) -> Refused:
+    why = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    return Refused(f"transformers {library.__version__} cannot build a network from this config ({why}).")
+
+
+def _library() -> ModuleType:
+    # Nothing is ever looked up on the hub, whatever a config makes the library think of.
+    os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+    # On the CPU also where a network without memory is asked for: what an import makes is made once.
+    with torch.device("cpu"):
+        torchvision_operators.make_importable()
+        try:
+            import transformers  # noqa: PLC0415 - an extra that most jobs do without
+            import transformers.models.auto.modeling_auto  # noqa: PLC0415 - the same
+        except ModuleNotFoundError as error:
+            raise Refused("This worker cannot build transformers: install stillhouse[transformers].") from error
+    library: ModuleType = transformers
+    library.logging.set_verbosity_error()
+    return library

@@ -1,0 +1,17 @@
+"""Masked words: Tang et al. 2019, arXiv:1903.12136."""
+
+from app.contract.augmentations import Mask
+from app.contract.preprocessing import MASKED
+from worker.engine.draws import Draws
+from worker.engine.word_pieces import count_words, taken_apart
+
+
+def change(step: Mask, texts: list[str], draws: Draws) -> list[str]:
+    """Put the mark of a masked word in the place of words."""
+    apart = [taken_apart(text) for text in texts]
+    drawn = draws.uniform(max(1, *map(count_words, apart))).tolist()
+    for pieces, numbers in zip(apart, drawn, strict=True):
+        for word in range(count_words(pieces)):
+            if numbers[word] < step.probability:
+                pieces[2 * word + 1] = MASKED
+    return ["".join(pieces) for pieces in apart]

@@ -1,0 +1,58 @@
+"""Texts as a network reads them. N = samples, B = batch, L = tokens of the longest text, T = tokens of all texts."""
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from worker.engine.samples import Raw, TextSamples, Tokens
+
+
+class Encoder(Protocol):
+    """See `worker.engine.preprocessing`."""
+
+    padding: int
+    size: int
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]: ...
+
+
+class Encoded:
+    """Texts encoded once and resident on a device, without padding; each batch is padded to its longest text."""
+
+    def __init__(self, numbers: Sequence[Sequence[int]], padding: int, device: torch.device) -> None:
+        # A text without a single token is read as one piece of padding: networks cannot pool over nothing.
+        kept = [found or (padding,) for found in numbers]
+        self.lengths_N = torch.tensor([len(found) for found in kept])
+        self._ids_T = torch.tensor(list(chain.from_iterable(kept)), dtype=torch.int32).to(device)
+        self._starts_N = (self.lengths_N.cumsum(0) - self.lengths_N).to(device)
+        self._padding = padding
+
+    def take(self, rows_B: Tensor) -> Tokens:
+        """Return a batch; `rows_B` lies on the device."""
+        lengths_B = self.lengths_N[rows_B.cpu()]
+        place_L = torch.arange(int(lengths_B.max()), device=rows_B.device)
+        mask_BL = place_L < lengths_B.to(rows_B.device)[:, None]
+        at_BL = torch.where(mask_BL, self._starts_N[rows_B][:, None] + place_L, 0)
+        return Tokens(torch.where(mask_BL, self._ids_T[at_BL], self._padding).long(), mask_BL, lengths_B)
+
+
+class Reading:
+    """A preprocessing of texts at work on a device."""
+
+    def __init__(self, encoder: Encoder, device: torch.device) -> None:
+        self._encoder, self._device = encoder, device
+
+    def __call__(self, raw: Raw) -> Tokens:
+        """Return a batch of texts as a network takes it."""
+        assert isinstance(raw, list)
+        return self._encoded(raw).take(torch.arange(len(raw), device=self._device))
+
+    def of_set(self, samples: TextSamples) -> Encoded:
+        """Return all of a set's texts, encoded."""
+        return self._encoded(samples.texts)
+
+    def _encoded(self, texts: list[str]) -> Encoded:
+        return Encoded(self._encoder.encode(texts), self._encoder.padding, self._device)
