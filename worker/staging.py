@@ -17,7 +17,7 @@ from worker.relay import EVENTS
 from worker.tail import end_last_line, write_whole
 
 
-async def job_file(session: AsyncSession, lease: Lease, threads: int) -> JobFile:
+async def job_file(session: AsyncSession, lease: Lease, threads: int, resident_bytes: int) -> JobFile:
     """Return the leased job's `job.json`."""
     spec = lease.spec
     teacher = await ModelRepository(session).get(lease.tenant_id, spec.teacher)
@@ -44,6 +44,7 @@ async def job_file(session: AsyncSession, lease: Lease, threads: int) -> JobFile
         ),
         student_key_map=_student_key_map(lease, type(architecture), key_map),
         threads=threads,
+        resident_bytes=resident_bytes,
     )
 
 

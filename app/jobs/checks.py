@@ -88,9 +88,9 @@ def _takes(spec: JobSpec, teacher: Model, kind: SampleKind, shape: tuple[int, ..
         ("/teacher", "", "teacher", architecture_of(teacher), taught),
         ("/student", "/architecture", "student", learning.architecture, in_force),
     ):
-        if refusal := network.refuses(kind, shape):
+        if refusal := network.refuses(kind, reading.shape_seen(preprocessing, shape)):
             yield Problem(pointer=pointer + field, detail=f"the {who} does not fit the transfer set: {refusal}")
-        elif refusal := reading.refusal_of_samples(preprocessing, kind):
+        elif refusal := reading.refusal_of_samples(preprocessing, kind, shape):
             yield Problem(pointer=pointer, detail=f"the {who} does not fit the transfer set: {refusal}")
 
 

@@ -2,6 +2,7 @@
 
 from math import ceil, prod
 
+from app.contract import reading
 from app.contract.architectures import Family
 from app.contract.inspection import DatasetInspection
 from app.contract.resources import Estimate
@@ -26,7 +27,8 @@ def estimate(spec: JobSpec, teacher: Family, found: DatasetInspection) -> Estima
     steps = ceil(rows / spec.training.batch_size) * spec.training.epochs * runs
     passes = _FORWARD_AND_BACKWARD * rows * spec.training.epochs * runs
     looks = found.rows if not spec.augmentation else _looks(spec, rows)
-    work = (teacher.flops(shape) or 0) * looks + passes * (spec.student.architecture.flops(shape) or 0)
+    seen = reading.shape_seen(spec.student.preprocessing, shape)
+    work = (teacher.flops(shape) or 0) * looks + passes * (spec.student.architecture.flops(seen) or 0)
     taught, learnt = (size or 0 for size in sizes)
     # Weights, gradients and optimiser state, twice over for the best student; then data and soft targets.
     weights = _BYTES * (taught + 6 * learnt)

@@ -10,10 +10,11 @@ from app.contract.augmentations.crop import Crop
 from app.contract.augmentations.cutmix import Cutmix
 from app.contract.augmentations.flip import Flip
 from app.contract.augmentations.mixup import Mixup
+from app.contract.augmentations.munge import Munge
 from app.contract.augmentations.noise import Noise
 
-AugmentationStep = Annotated[Noise | Crop | Flip | Colour | Mixup | Cutmix, Field(discriminator="kind")]
-AUGMENTATIONS: tuple[type[Augmentation], ...] = (Noise, Crop, Flip, Colour, Mixup, Cutmix)
+AugmentationStep = Annotated[Noise | Crop | Flip | Colour | Mixup | Cutmix | Munge, Field(discriminator="kind")]
+AUGMENTATIONS: tuple[type[Augmentation], ...] = (Noise, Crop, Flip, Colour, Mixup, Cutmix, Munge)
 
 __all__ = [
     "AUGMENTATIONS",
@@ -24,5 +25,6 @@ __all__ = [
     "Cutmix",
     "Flip",
     "Mixup",
+    "Munge",
     "Noise",
 ]

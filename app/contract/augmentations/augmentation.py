@@ -15,6 +15,8 @@ class Augmentation(Contract):
     """The samples that it can change; `image` also means arrays of shape (channels, height, width)."""
     mixes: ClassVar[bool] = False
     """Whether it blends two samples, and so their labels."""
+    borrows: ClassVar[bool] = False
+    """Whether it takes values from the nearest training sample."""
 
     def refuses(self, kind: SampleKind, shape: tuple[int, ...]) -> str | None:
         """Return why samples of this kind and shape (no batch axis) cannot be augmented so, or None."""
