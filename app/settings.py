@@ -7,6 +7,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.contract.job_file import RESIDENT_BYTES
+
 Seconds = Annotated[float, Field(gt=0)]
 Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().resolve())]
 
@@ -49,6 +51,8 @@ class Settings(BaseSettings):
     """Jobs that this worker runs at once; 0: one a CUDA device, or one where there is none."""
     threads: int = Field(default=0, ge=0)
     """Torch threads of one job; 0: this host's cores divided by the slots."""
+    resident_bytes: int = Field(default=RESIDENT_BYTES, ge=0)
+    """A transfer set whose samples take more stays in its file and is read batch by batch, not kept on the device."""
     lease_seconds: Seconds = 30
     """A job whose worker has not been heard of for so long is given to another."""
     heartbeat_seconds: Seconds = 5

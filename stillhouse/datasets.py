@@ -5,7 +5,7 @@ from typing import Any
 
 from app.contract.resources import Dataset, File, Page
 from app.contract.states import InspectionState
-from app.contract.transfer import Splits, Text, TransferFormat
+from app.contract.transfer import Splits, Table, Text, TransferFormat
 from stillhouse import calls
 from stillhouse.errors import DatasetRejected
 from stillhouse.files import Files
@@ -36,13 +36,15 @@ class Datasets:
         """Upload a transfer set, register it, and wait until the service has inspected it.
 
         `data`: a path, arrays by name (`{"inputs": ..., "labels": ..., "split": ...}`; a label of -1 means none),
-        texts (`{"text": [...], "label": [...], "split": [...]}`; None or -1 means none), or a file uploaded before.
-        `format` says what a file holds: `{"kind": "text"}` for CSV, JSON Lines or Parquet, and by default arrays
-        (.npz or .safetensors). Raises DatasetRejected with the problems found, and WaitTimeout after `timeout` seconds.
+        texts (`{"text": [...], "label": [...], "split": [...]}`; None or -1 means none), columns of a table, or a file
+        uploaded before. `format` says what a file holds: `{"kind": "text"}` or `{"kind": "table"}` for CSV, JSON Lines
+        or Parquet, `{"kind": "images"}` for class folders in a .zip, .tar or .tar.gz file, or a Parquet column; by
+        default arrays (.npz or .safetensors). Raises DatasetRejected with the problems found, and WaitTimeout after
+        `timeout` seconds.
         """
         if format is None and holds_texts(data):
-            format = Text()  # noqa: A001  # as above
-        file = data if isinstance(data, File) else self._upload(data)
+            format = Text() if {"text", "sentence"} & set(data) else Table()  # noqa: A001  # as above
+        file = data if isinstance(data, File) else self._upload(data, in_rows=_kind(format) in {"text", "table"})
         dataset = self._transport.send(
             calls.register("/v1/datasets", Dataset, file=file.id, format=format, splits=splits, name=name)
         )
@@ -74,10 +76,14 @@ class Datasets:
     def delete(self, dataset: str | Dataset) -> None:
         self._transport.send(calls.delete(f"/v1/datasets/{identity_of(dataset)}"))
 
-    def _upload(self, data: Arrays) -> File:
-        with arrays_file(data) as path:
+    def _upload(self, data: Arrays, *, in_rows: bool) -> File:
+        with arrays_file(data, in_rows=in_rows) as path:
             return self._files.upload(path)
 
 
 def identity_of(dataset: str | Dataset) -> str:
     return dataset if isinstance(dataset, str) else dataset.id
+
+
+def _kind(form: TransferFormat | Mapping[str, Any] | None) -> Any:
+    return form.get("kind") if isinstance(form, Mapping) else form and form.kind

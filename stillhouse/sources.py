@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from os import PathLike, fspath
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +26,7 @@ Path_ = str | PathLike[str]
 Weights = Path_ | HasStateDict | Mapping[str, Any]
 """A file, a torch.nn.Module, or its state dict."""
 Arrays = Path_ | Mapping[str, Any]
-"""A file, or arrays (NumPy arrays, tensors or lists) or texts by name."""
+"""A file, or arrays (NumPy arrays, tensors or lists), texts or a table's columns by name."""
 
 
 @contextmanager
@@ -44,19 +44,19 @@ def weights_file(weights: Weights) -> Iterator[Path]:
 
 
 @contextmanager
-def arrays_file(arrays: Arrays) -> Iterator[Path]:
-    """Yield the path of the arrays' file; arrays in memory are first written as .npz, texts as JSON Lines."""
+def arrays_file(arrays: Arrays, *, in_rows: bool) -> Iterator[Path]:
+    """Yield the path of the arrays' file; arrays in memory are first written as .npz, or `in_rows` as JSON Lines."""
     if not isinstance(arrays, Mapping):
         yield Path(fspath(arrays))
         return
     with TemporaryDirectory(prefix="stillhouse-") as folder:
-        path = Path(folder, "texts.jsonl" if holds_texts(arrays) else "arrays.npz")
-        write = _write_rows if holds_texts(arrays) else _write_arrays
+        path = Path(folder, "rows.jsonl" if in_rows else "arrays.npz")
+        write = _write_rows if in_rows else _write_arrays
         write(arrays, path)
         yield path
 
 
-def holds_texts(arrays: Any) -> bool:
+def holds_texts(arrays: Any) -> TypeGuard[Mapping[str, Any]]:
     """Return whether these are columns by name, one of them of strings, and none called `inputs`."""
     if not isinstance(arrays, Mapping) or "inputs" in arrays:
         return False

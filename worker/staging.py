@@ -21,7 +21,7 @@ from worker.relay import EVENTS
 from worker.tail import end_last_line, write_whole
 
 
-async def job_file(session: AsyncSession, lease: Lease, threads: int) -> JobFile:
+async def job_file(session: AsyncSession, lease: Lease, threads: int, resident_bytes: int) -> JobFile:
     """Return the leased job's `job.json`."""
     spec = lease.spec
     named, missing = await find(session, lease.tenant_id, spec)
@@ -38,6 +38,7 @@ async def job_file(session: AsyncSession, lease: Lease, threads: int) -> JobFile
             splits=Splits.model_validate(named.dataset.splits),
         ),
         threads=threads,
+        resident_bytes=resident_bytes,
     )
 
 

@@ -41,7 +41,7 @@ class ModelInspection(Contract):
     """Why the model was rejected; empty when it is ready."""
 
 
-FileFormat = Literal["safetensors", "npz", "csv", "jsonl", "parquet"]
+FileFormat = Literal["safetensors", "npz", "csv", "jsonl", "parquet", "zip", "tar"]
 """What a transfer set's file turned out to be."""
 
 
@@ -62,6 +62,24 @@ class Lengths(Contract):
     characters: Spread
     words: Spread
     """Between white space."""
+
+
+class TableColumn(Contract):
+    """A column of a table, and what became of it."""
+
+    name: str
+    role: Literal["feature", "label", "split", "unused"]
+    holds: Literal["numbers", "booleans", "categories", "dates", "lists", "nothing"]
+    missing: int
+    distinct: int
+    """Different values, missing ones apart."""
+    least: float | None = None
+    most: float | None = None
+    """Of numbers."""
+    values: list[str] = Field(default_factory=list)
+    """Of categories: the commonest ones."""
+    inputs: int = 0
+    """Numbers that networks see of it."""
 
 
 class DatasetInspection(Contract):
@@ -87,6 +105,8 @@ class DatasetInspection(Contract):
     """Labelled samples in each part."""
     lengths: Lengths | None = None
     """Of texts."""
+    columns: list[TableColumn] = Field(default_factory=list)
+    """Of tables."""
     preview: list[dict[str, Any]] = Field(default_factory=list)
     """The first samples, cut short."""
     problems: list[Problem] = Field(default_factory=list)

@@ -27,6 +27,8 @@ EXIT_FAILED = 1
 EXIT_OUT_OF_MEMORY = 70
 EXIT_STOPPED = 75
 """SIGTERM: a checkpoint was written, and the same directory goes on from there."""
+RESIDENT_BYTES = 4 * 2**30
+"""A transfer set whose samples take more than this stays in its file and is read batch by batch."""
 
 
 class NetworkInput(Contract):
@@ -74,6 +76,8 @@ class JobFile(Contract):
     student: StudentInput
     transfer_set: TransferSetInput
     threads: int = Field(default=1, ge=1)
+    resident_bytes: int = Field(default=RESIDENT_BYTES, ge=0)
+    """Samples that take more stay in their file; it changes nothing but speed."""
 
 
 class InspectModel(Contract):

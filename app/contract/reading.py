@@ -36,8 +36,11 @@ def refusal_of_trained(architecture: Family, preprocessing: Preprocess | None) -
     return refusal(architecture, preprocessing)
 
 
-def refusal_of_samples(preprocessing: Preprocess | None, kind: SampleKind) -> str | None:
-    """Return why samples of this kind cannot be prepared so, or None."""
-    if preprocessing is None or kind in preprocessing.takes:
-        return None
-    return f"its preprocessing takes {' or '.join(sorted(preprocessing.takes))} samples, and these are {kind}"
+def refusal_of_samples(preprocessing: Preprocess | None, kind: SampleKind, shape: tuple[int, ...]) -> str | None:
+    """Return why samples of this kind and shape (no batch axis) cannot be prepared so, or None."""
+    return preprocessing.refuses(kind, shape) if preprocessing else None
+
+
+def shape_seen(preprocessing: Preprocess | None, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape in which a network sees a sample of this shape."""
+    return preprocessing.prepared(shape) if preprocessing else shape

@@ -73,7 +73,8 @@ class ModelCreate(BaseModel):
     key_map: KeyMap | None = None
     """Renames parameter prefixes (yours -> the family's). Left out, an unambiguous match by shape is found."""
     preprocessing: Preprocessing | None = None
-    """How the network reads texts: a tokenizer, or words with the vocabulary that it was trained with."""
+    """How the network reads texts (a tokenizer, or words with the vocabulary that it was trained with) or which pixels
+    it takes (`image`: mean, std, size)."""
     name: Name | None = None
 
     @model_validator(mode="after")

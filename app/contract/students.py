@@ -49,7 +49,8 @@ class Student(Contract):
     """Names under which the student comes back (user's prefix -> family's); by default the model's, or the teacher's
     where the families are the same. `{}` keeps the family's own names."""
     preprocessing: Preprocessing | None = None
-    """How the student reads texts; by default as its model, or else its teacher, where that has one, else as words."""
+    """What the student does to samples: how it reads texts, which pixels it takes; by default as its model does, else
+    as its teacher, where that has one, else texts as words and pixels from 0 to 1."""
 
     @model_validator(mode="after")
     def _is_one_network(self) -> Self:

@@ -106,9 +106,9 @@ def _takes(spec: JobSpec, named: Named, kind: SampleKind, shape: tuple[int, ...]
     for at, reads_at, who, network, preprocessing in (
         *networks, (_student_pointer(named), "/student", "student", *student),
     ):  # fmt: skip
-        if refusal := network.refuses(kind, shape):
+        if refusal := network.refuses(kind, reading.shape_seen(preprocessing, shape)):
             yield Problem(pointer=at, detail=f"the {who} does not fit the transfer set: {refusal}")
-        elif refusal := reading.refusal_of_samples(preprocessing, kind):
+        elif refusal := reading.refusal_of_samples(preprocessing, kind, shape):
             yield Problem(pointer=reads_at, detail=f"the {who} does not fit the transfer set: {refusal}")
 
 

@@ -2,12 +2,13 @@
 
 from math import ceil, prod
 
+from app.contract import reading
 from app.contract.inspection import DatasetInspection
 from app.contract.resources import Estimate
 from app.contract.spec import JobSpec
 from app.contract.views import Fixed
 from app.jobs.checks import inspected
-from app.jobs.named import Named
+from app.jobs.named import Named, student_preprocessing
 from app.models.registered import architecture_of
 
 _FLOPS_PER_SECOND = 5e9
@@ -33,7 +34,8 @@ def estimate(spec: JobSpec, named: Named) -> Estimate | None:
     steps = ceil(rows / spec.training.batch_size) * spec.training.epochs * runs
     passes = _FORWARD_AND_BACKWARD * rows * spec.training.epochs * runs
     looks = found.rows if not spec.augmentation else _looks(spec, rows)
-    work = sum(teacher.flops(shape) or 0 for teacher in teachers) * looks + passes * (student.flops(shape) or 0)
+    seen = reading.shape_seen(student_preprocessing(spec, named), shape)
+    work = sum(teacher.flops(shape) or 0 for teacher in teachers) * looks + passes * (student.flops(seen) or 0)
     # Weights, gradients and optimiser state, twice over for the best student; then data and soft targets.
     weights = _BYTES * (taught + 6 * learnt)
     data = _BYTES * found.rows * (prod(shape) + student.classes)

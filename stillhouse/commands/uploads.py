@@ -71,7 +71,10 @@ def upload_dataset(
     url: Url = URL,
     as_json: AsJson = False,  # typer's way to write a switch
 ) -> None:
-    """Upload a transfer set: arrays (.npz or .safetensors), or texts (CSV, JSON Lines or Parquet, `{kind: text}`).
+    """Upload a transfer set: arrays (.npz or .safetensors), or what `--format` says.
+
+    `{kind: text}` or `{kind: table}`: CSV, JSON Lines or Parquet. `{kind: images}`: class folders in a .zip, .tar or
+    .tar.gz file, or a Parquet column.
 
     Example: `stillhouse upload-dataset reviews.csv --format '{kind: text, label: stars}' --splits '{test: 0.2}'`
     """

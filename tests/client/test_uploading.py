@@ -129,6 +129,21 @@ def test_texts_are_sent_as_json_lines_and_said_to_be_text(client, echo, answers)
     assert json.loads(echo.asked[1].body)["format"]["kind"] == "text"
 
 
+@pytest.mark.parametrize("form", [None, {"kind": "table"}])
+def test_a_tables_columns_are_sent_as_json_lines(client, echo, answers, form):
+    echo.on("POST", "/v1/datasets", answers.json(dataset("uploaded"), 201))
+    client.datasets.create({"age": np.array([1.5, 2]), "label": ["a", None]}, format=form, wait=False)
+    lines = received(echo.asked[0])[1].decode().splitlines()
+    assert [json.loads(line) for line in lines] == [{"age": 1.5, "label": "a"}, {"age": 2.0, "label": None}]
+    assert json.loads(echo.asked[1].body)["format"]["kind"] == "table"
+
+
+def test_a_table_of_numbers_is_sent_in_rows_too(client, echo, answers):
+    echo.on("POST", "/v1/datasets", answers.json(dataset("uploaded"), 201))
+    client.datasets.create({"age": [1, 2], "label": [0, 1]}, format={"kind": "table"}, wait=False)
+    assert received(echo.asked[0])[1].decode().splitlines()[0] == '{"age": 1, "label": 0}'
+
+
 def test_texts_and_labels_of_different_length_are_refused(client):
     with pytest.raises(ValueError, match="different lengths"):
         client.datasets.create({"text": ["a", "b"], "label": [1]})

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from app.contract.transfer import Splits
+from app.contract.transfer import FORMAT, Splits, Tensors
 from tests.engine.uploads import dataset, said
 from worker.engine import npz_file
 from worker.engine.failures import Refused
@@ -116,7 +116,7 @@ def test_an_archive_that_swells_is_not_unpacked(tmp_path: Path) -> None:
         np.savez_compressed(file, x=np.zeros((1000, 1000)))
     assert path.stat().st_size < 20_000
     with pytest.raises(Refused, match="at most 1,000,000 are read"):
-        npz_file.load(path, max_bytes=1_000_000)
+        npz_file.load(path, npz_file.members(path)["x"], max_bytes=1_000_000)
 
 
 def forged(path: Path, shape: str, data: bytes) -> Path:
@@ -140,8 +140,9 @@ def test_an_archive_with_a_flipped_bit(tmp_path: Path) -> None:
 
 
 def test_columns_first_arrays_keep_their_meaning(tmp_path: Path) -> None:
-    found = npz_file.load(npz(tmp_path / "upload", x=np.asfortranarray(ROWS)))
-    assert (found["x"] == ROWS).all()
+    path = npz(tmp_path / "upload", x=np.asfortranarray(ROWS))
+    assert (npz_file.load(path, npz_file.members(path)["x"]) == ROWS).all()
+    assert dataset(path).preview[1] == {"inputs": [3.0, 4.0, 5.0]}
 
 
 def test_an_archive_of_pictures_is_no_set(tmp_path: Path) -> None:
@@ -150,3 +151,8 @@ def test_an_archive_of_pictures_is_no_set(tmp_path: Path) -> None:
         archive.writestr("cat.png", b"")
     (tmp_path / "upload").write_bytes(content.getvalue())
     assert "a ZIP archive of other files" in said(dataset(tmp_path / "upload"))
+
+
+@pytest.mark.parametrize(("given", "name"), [({}, None), ({"inputs": "a"}, "a"), ({"kind": "tensors"}, None)])
+def test_a_format_without_a_kind_means_arrays(given: dict[str, str], name: str | None) -> None:
+    assert FORMAT.validate_python(given) == Tensors(inputs=name)

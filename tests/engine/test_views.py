@@ -19,6 +19,7 @@ from app.contract.augmentations import (
     Cutmix,
     Flip,
     Mixup,
+    Munge,
     Noise,
 )
 from app.contract.events import Run
@@ -38,6 +39,7 @@ EXAMPLES: dict[type[Augmentation], AugmentationStep] = {
     Colour: Colour(),
     Mixup: Mixup(alpha=1.0),
     Cutmix: Cutmix(),
+    Munge: Munge(),
 }
 IMAGES = torch.from_numpy(np.random.default_rng(0).uniform(0, 255, (20, 3, 8, 10)).astype(np.float32))
 
@@ -155,7 +157,11 @@ def test_a_mixed_label_counts_where_both_halves_are_known() -> None:
     assert 0 < both.sum() < 10
 
 
-STEPS = {"noise": {"kind": "noise", "std": 0.3}, "mixup": {"kind": "mixup", "alpha": 1.0}}
+STEPS: dict[str, dict[str, Any]] = {
+    "noise": {"kind": "noise", "std": 0.3},
+    "mixup": {"kind": "mixup", "alpha": 1.0},
+    "munge": {"kind": "munge"},
+}
 
 
 def augmented(folder: Path, views: dict[str, Any], kind: str = "noise", **training: Any) -> Path:
@@ -204,7 +210,7 @@ def test_fixed_views_of_other_seeds_are_other_targets(tmp_path: Path, lay_out: L
     assert len({str(key) for key in keys}) == 5  # the samples as they are have one key for both
 
 
-@pytest.mark.parametrize("kind", ["noise", "mixup"])
+@pytest.mark.parametrize("kind", ["noise", "mixup", "munge"])
 @pytest.mark.parametrize("wanted", [{"kind": "fresh"}, {"kind": "fixed", "count": 2}])
 def test_micro_batches_see_what_the_whole_batch_sees(
     tmp_path: Path, lay_out: LayOut, kind: str, wanted: dict[str, Any]

@@ -49,7 +49,7 @@ class Bench:
         self.teachers = [load_network(folder, teacher, "teacher", self.device) for teacher in job.teachers]
         weights = job.student.weights
         self.stored = load_network(folder, weights, "student", self.device) if weights else None
-        self.transfer_set = load_transfer_set(folder, job.transfer_set, self.device)
+        self.transfer_set = load_transfer_set(folder, job.transfer_set, self.device, job.resident_bytes)
         check(job, self.transfer_set)
         self.terms, notice = taking_part(job.spec.objective, self.transfer_set)
         if notice:
@@ -64,7 +64,9 @@ class Bench:
     @cached_property
     def fingerprint(self) -> str:
         """Names the work: inputs and all settings that shape the result."""
-        settings = self.job.model_dump(mode="json", exclude={"threads": True, "spec": _COSMETIC})
+        settings = self.job.model_dump(
+            mode="json", exclude={"threads": True, "resident_bytes": True, "spec": _COSMETIC}
+        )
         digests = [source.sha256 for source in (*self.teachers, *([self.stored] if self.stored else []))]
         text = json.dumps([settings, digests, self.transfer_set.sha256], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -122,13 +124,14 @@ class Bench:
             "combine": self._combine if len(self.teachers) > 1 else None,
             "data": self.transfer_set.sha256,
             "format": self.job.transfer_set.format.model_dump(mode="json"),
+            "fitted to": self._training_digest if self.job.transfer_set.format.fitted else None,
             "view": "identity" if number == PLAIN else [spec.seed, number, steps, self._training_digest],
             "taps": ["logits"],
         }
 
     @cached_property
     def _training_digest(self) -> str:
-        # Samples are mixed with training samples: which those are is a part of the view.
+        # Samples may be encoded by, mixed with or moved towards training samples: which those are makes the view.
         return hashlib.sha256(self.transfer_set.rows["train"].numpy().tobytes()).hexdigest()
 
     @cached_property

@@ -1,9 +1,8 @@
 """From the spec to live objects. A kind's file is found by its name: adding a method or family means adding a file."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -13,7 +12,7 @@ from app.contract.objectives import ObjectiveTerm
 from app.contract.preprocessing import Preprocess
 from app.contract.states import FailureCode
 from app.contract.training import Optimizer
-from app.contract.transfer import Format
+from app.contract.transfer import Format, Splits
 from worker.engine.content import Content
 from worker.engine.encoding import Encoder
 from worker.engine.failures import EngineFailure
@@ -41,10 +40,11 @@ def network(architecture: Family) -> nn.Module:
     return built
 
 
-def reader(form: Format) -> Callable[[Path, Any], Content]:
-    """Return the function that reads a transfer set of this format."""
-    read: Callable[[Path, Any], Content] = import_module(f"worker.engine.transfer_sets.{form.kind}").read
-    return read
+def read(path: Path, form: Format, splits: Splits) -> Content:
+    """Read and check the file of a transfer set. Raises Refused where there is not even a sample to look at."""
+    reader = import_module(f"worker.engine.transfer_sets.{form.kind}")
+    content: Content = reader.read(path, form, splits) if form.fitted else reader.read(path, form)
+    return content
 
 
 def encoder(settings: Preprocess) -> Encoder:

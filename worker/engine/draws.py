@@ -34,9 +34,9 @@ class Draws:
         drawn_BD: Tensor = _logical_shift(mixed_BD, 64 - _BITS).to(torch.float32) / 2**_BITS
         return drawn_BD
 
-    def normal(self, draws: int) -> Tensor:
-        """Return float32 (B, D), standard normal (Box & Muller 1958)."""
-        radius_BD, angle_BD = self.uniform(2 * draws).chunk(2, dim=1)
+    def normal(self, draws: int, after: int = 0) -> Tensor:
+        """Return float32 (B, D), standard normal (Box & Muller 1958); made of what follows `after` uniform numbers."""
+        radius_BD, angle_BD = self.uniform(after + 2 * draws)[:, after:].chunk(2, dim=1)
         drawn_BD: Tensor = (-2 * (1 - radius_BD).log()).sqrt() * (2 * math.pi * angle_BD).cos()
         return drawn_BD
 

@@ -12,6 +12,10 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
     (b"GIF8", "a GIF image"),
+    (b"II*\0", "a TIFF image"),
+    (b"MM\0*", "a TIFF image"),
+    (b"PK", "a ZIP archive"),
+    (b"PAR1", "a Parquet file"),
     (b"%PDF", "a PDF document"),
     (b"\x1f\x8b", "a gzip archive"),
     (b"BZh", "a bzip2 archive"),
@@ -49,7 +53,7 @@ def recognise(path: Path) -> Kind:
         return Kind("safetensors", "a safetensors file")
     if head[:1] == b"\x80" and head[1:2] in {b"\x02", b"\x03", b"\x04", b"\x05"}:
         return Kind("legacy pickle", "a bare pickle")
-    words = _words(head)
+    words = words_for(head)
     return Kind("text" if words == "text" else "other", words)
 
 
@@ -67,7 +71,8 @@ def _kind_of_zip(path: Path) -> Kind:
     return Kind("other", "a ZIP archive of other files" if names else "an empty ZIP archive")
 
 
-def _words(head: bytes) -> str:
+def words_for(head: bytes) -> str:
+    """Return what a file that begins so looks like; 512 bytes are enough."""
     if not head:
         return "an empty file"
     for magic, words in _MAGIC:

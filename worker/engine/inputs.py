@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from app.contract import reading
 from app.contract.architectures import Family
-from app.contract.job_file import JobFile, NetworkInput, TransferSetInput
+from app.contract.job_file import RESIDENT_BYTES, JobFile, NetworkInput, TransferSetInput
 from app.contract.preprocessing import Preprocessing
 from app.contract.states import FailureCode
 from app.contract.transfer import UNLABELLED
@@ -20,6 +20,7 @@ from worker.engine.checkpoint import digest
 from worker.engine.failures import EngineFailure, Refused
 from worker.engine.fit import Shape, compare
 from worker.engine.samples import Samples
+from worker.engine.streamed import StreamedSamples
 
 
 @dataclass(frozen=True)
@@ -84,22 +85,33 @@ def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, Shape]:
     return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
-def load_transfer_set(folder: Path, source: TransferSetInput, where: torch.device) -> TransferSet:
-    """Return the transfer set on the device. Raises EngineFailure where it cannot be used."""
+def load_transfer_set(
+    folder: Path, source: TransferSetInput, where: torch.device, resident_bytes: int = RESIDENT_BYTES
+) -> TransferSet:
+    """Return the transfer set on the device; its samples stay in their file where they take more than `resident_bytes`.
+
+    Raises EngineFailure where it cannot be used.
+    """
     path = folder / source.path
     sha256 = _verified(path, source.sha256, "transfer set")
     try:
-        content = build.reader(source.format)(path, source.format)
+        content = build.read(path, source.format, source.splits)
     except Refused as refusal:
         raise EngineFailure(FailureCode.INVALID_TRANSFER_SET, str(refusal)) from refusal
     if content.problems:
         raise EngineFailure(FailureCode.INVALID_TRANSFER_SET, " ".join(content.problems))
-    samples = content.samples.to(where)
+    samples = _placed(content.samples, where, resident_bytes)
     labels_N = content.labels_N if content.labels_N is not None else torch.full((len(samples),), UNLABELLED)
-    part_N = content.split_N.numpy() if content.split_N is not None else splits.draw(labels_N.numpy(), source.splits)
+    part_N = splits.parts(content.labels_N, content.split_N, len(samples), source.splits)
     rows = {part: torch.from_numpy(np.ascontiguousarray(found)) for part, found in splits.rows_by_part(part_N).items()}
     labelled = {part: found[labels_N[found] != UNLABELLED] for part, found in rows.items()}
     return TransferSet(samples, labels_N.to(where), rows, labelled, sha256, content.class_names)
+
+
+def _placed(samples: Samples, where: torch.device, resident_bytes: int) -> Samples:
+    if isinstance(samples, StreamedSamples) and samples.bytes <= resident_bytes:
+        samples = samples.resident()
+    return samples.to(where)
 
 
 def check(job: JobFile, transfer_set: TransferSet) -> None:
@@ -121,10 +133,9 @@ def check(job: JobFile, transfer_set: TransferSet) -> None:
 
 
 def _check_reader(who: str, architecture: Family, preprocessing: Preprocessing | None, samples: Samples) -> None:
-    reason = architecture.refuses(samples.kind, samples.shape) or reading.refusal_of_samples(
-        preprocessing, samples.kind
-    )
-    if reason:
+    seen = reading.shape_seen(preprocessing, samples.shape)
+    unprepared = reading.refusal_of_samples(preprocessing, samples.kind, samples.shape)
+    if reason := architecture.refuses(samples.kind, seen) or unprepared:
         raise EngineFailure(FailureCode.INVALID_SPEC, f"The transfer set does not fit the {who}: {reason}.")
     fits = reading.refusal_of_trained if who == "teacher" else reading.refusal
     if reason := fits(architecture, preprocessing):

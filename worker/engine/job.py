@@ -104,5 +104,6 @@ def _publish(bench: Bench, student: Outcome, report: Report) -> None:
     more = {
         "preprocessing": preprocessing.model_dump(mode="json") if preprocessing else None,
         "class_names": list(bench.transfer_set.class_names),
+        "encoding": getattr(bench.transfer_set.samples, "encoding", None),
     }
     export.export_papers(out, bench.job, report, digests, more)

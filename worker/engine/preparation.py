@@ -2,13 +2,14 @@
 
 from app.contract.architectures import Family
 from app.contract.job_file import JobFile
-from app.contract.preprocessing import Preprocessing, Words
+from app.contract.preprocessing import Image, Preprocessing, Words
 from app.contract.states import FailureCode
 from worker.engine import build
 from worker.engine.encoding import Reading
 from worker.engine.failures import EngineFailure, Refused
 from worker.engine.inputs import TransferSet, readers
 from worker.engine.preprocessing import words
+from worker.engine.preprocessing.image import Pixels
 from worker.engine.samples import TextSamples
 from worker.engine.sight import Sight
 
@@ -43,6 +44,9 @@ class Preparation:
 
     def _new_sight(self, who: str, architecture: Family, settings: Preprocessing | None) -> Sight:
         samples = self._transfer_set.samples
+        if samples.kind == "image":
+            assert settings is None or isinstance(settings, Image)
+            return Sight(samples, Pixels(settings or Image()))
         if settings is None or not isinstance(samples, TextSamples):
             return Sight(samples)
         try:

@@ -2,8 +2,9 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
-from app.contract.transfer import SPLITS, Splits
+from app.contract.transfer import SPLITS, UNLABELLED, Splits
 
 _TRAIN, _VALIDATION, _TEST = range(len(SPLITS))
 
@@ -24,6 +25,13 @@ def draw(labels_N: NDArray[np.int64], splits: Splits) -> NDArray[np.int64]:
     if len(part_N) and not (part_N == _TRAIN).any():
         part_N[by_class[-1]] = _TRAIN
     return part_N
+
+
+def parts(labels_N: Tensor | None, split_N: Tensor | None, rows: int, splits: Splits) -> NDArray[np.int64]:
+    """Return each sample's part: the given one, or drawn; `labels_N` is None where no sample has a label."""
+    if split_N is not None:
+        return split_N.numpy()
+    return draw(np.full(rows, UNLABELLED) if labels_N is None else labels_N.numpy(), splits)
 
 
 def rows_by_part(part_N: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:

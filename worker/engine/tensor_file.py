@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -48,6 +48,23 @@ def read_header(path: Path, max_bytes: int = MAX_HEADER_BYTES) -> dict[str, Any]
     return header
 
 
+def outline(path: Path) -> tuple[dict[str, Any], int]:
+    """Return the tensors' entries of the header, in the order of their bytes, and where the first byte lies.
+
+    Raises Refused where the file is not valid.
+    """
+    header = read_header(path)
+    header.pop("__metadata__", None)
+    try:
+        with safe_open(path, framework="pt"):
+            pass  # only to have the library check the header: shapes against extents, and holes
+    except SafetensorError as error:
+        raise Refused(f"The file is not valid safetensors: {error}.") from error
+    with path.open("rb") as file:
+        start = 8 + int.from_bytes(file.read(8), "little")
+    return {name: header[name] for name in _in_order(header)}, start
+
+
 def load(path: Path, max_header_bytes: int = MAX_HEADER_BYTES) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Return tensors (in the order of their bytes) and metadata. Raises Refused."""
     header = read_header(path, max_header_bytes)
@@ -56,8 +73,11 @@ def load(path: Path, max_header_bytes: int = MAX_HEADER_BYTES) -> tuple[dict[str
         found = load_file(path)
     except SafetensorError as error:
         raise Refused(f"The file is not valid safetensors: {error}.") from error
-    order = sorted(header, key=lambda name: (header[name]["data_offsets"], name))
-    return {name: found[name] for name in order}, metadata
+    return {name: found[name] for name in _in_order(header)}, metadata
+
+
+def _in_order(header: Mapping[str, Any]) -> list[str]:
+    return sorted(header, key=lambda name: (header[name]["data_offsets"], name))
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:

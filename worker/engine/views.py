@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from typing import Any
 
@@ -11,7 +12,9 @@ from torch import Tensor
 from app.contract.augmentations import AugmentationStep
 from app.contract.views import Fixed
 from app.contract.views import Views as Wanted
+from worker.engine.attributes import Attribute, attributes_of
 from worker.engine.draws import Draws
+from worker.engine.neighbours import Neighbours
 from worker.engine.samples import Raw, Samples
 
 PLAIN = 0
@@ -86,10 +89,21 @@ class Views:
                 # The partner under its own draws of the steps so far: its own view of this number.
                 other = self._changed(self._partners(rows_B, number), number, place)
                 raw = _module(step).blend(step, raw, other, draws)
+            elif step.borrows:
+                near = self._changed(self._neighbours.of(rows_B), number, place)
+                raw = _module(step).exchange(step, raw, near, draws, self._attributes)
             else:
                 learnt = (self._learnt[place],) if step.learns else ()
                 raw = _module(step).change(step, raw, draws, *learnt)
         return raw
+
+    @cached_property
+    def _attributes(self) -> tuple[Attribute, ...]:
+        return attributes_of(self._samples)
+
+    @cached_property
+    def _neighbours(self) -> Neighbours:
+        return Neighbours(self._samples, self._attributes, self._training_N)
 
     def _partners(self, rows_B: Tensor, number: int) -> Tensor:
         draw_B = self._draws(rows_B, number, _PARTNER).uniform(1)[:, 0]

@@ -9,15 +9,15 @@ MAX_ENTRIES = 100_000
 _ENCRYPTED = 0x1
 
 
-def read_entries(path: Path) -> list[zipfile.ZipInfo]:
+def read_entries(path: Path, most: int = MAX_ENTRIES) -> list[zipfile.ZipInfo]:
     """Return the archive's entries. Raises Refused where it is damaged, encrypted, or has absurdly many."""
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
         raise Refused(f"The file starts like a ZIP archive, and is cut short or damaged ({error}).") from error
-    if len(entries) > MAX_ENTRIES:
-        raise Refused(f"The archive has {len(entries):,} entries; at most {MAX_ENTRIES:,} are read.")
+    if len(entries) > most:
+        raise Refused(f"The archive has {len(entries):,} entries; at most {most:,} are read.")
     if any(entry.flag_bits & _ENCRYPTED for entry in entries):
         raise Refused("The archive is encrypted.")
     return entries

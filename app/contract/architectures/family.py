@@ -20,14 +20,14 @@ class Family(Contract):
     sample_axes: ClassVar[str]
     """The axes of one input sample, in words."""
     takes: ClassVar[frozenset[SampleKind]] = frozenset({"array"})
-    """The samples that it can look at."""
+    """The samples that it can look at; who takes arrays takes pictures too, where the shape fits."""
 
     classes: Classes
     """Width of the output: the number of classes."""
 
     def refuses(self, kind: SampleKind, shape: tuple[int, ...]) -> str | None:
         """Return why samples of this kind and shape (no batch axis) do not fit, or None."""
-        if kind not in self.takes:
+        if kind not in self.takes and not (kind == "image" and "array" in self.takes):
             return f"{self.title} takes {' or '.join(sorted(self.takes))} samples, and these are {kind}"
         return self.refuses_sample(shape)
 

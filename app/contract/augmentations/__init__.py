@@ -11,12 +11,13 @@ from app.contract.augmentations.cutmix import Cutmix
 from app.contract.augmentations.flip import Flip
 from app.contract.augmentations.mask import Mask
 from app.contract.augmentations.mixup import Mixup
+from app.contract.augmentations.munge import Munge
 from app.contract.augmentations.ngram import Ngram
 from app.contract.augmentations.noise import Noise
 from app.contract.augmentations.same_part_of_speech import SamePartOfSpeech
 
 AugmentationStep = Annotated[
-    Noise | Crop | Flip | Colour | Mixup | Cutmix | Mask | SamePartOfSpeech | Ngram, Field(discriminator="kind")
+    Noise | Crop | Flip | Colour | Mixup | Cutmix | Munge | Mask | SamePartOfSpeech | Ngram, Field(discriminator="kind")
 ]
 AUGMENTATIONS: tuple[type[Augmentation], ...] = (
     Noise,
@@ -25,6 +26,7 @@ AUGMENTATIONS: tuple[type[Augmentation], ...] = (
     Colour,
     Mixup,
     Cutmix,
+    Munge,
     Mask,
     SamePartOfSpeech,
     Ngram,
@@ -40,6 +42,7 @@ __all__ = [
     "Flip",
     "Mask",
     "Mixup",
+    "Munge",
     "Ngram",
     "Noise",
     "SamePartOfSpeech",

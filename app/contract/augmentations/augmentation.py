@@ -17,6 +17,8 @@ class Augmentation(Contract):
     """Whether it blends two samples, and so their labels."""
     learns: ClassVar[bool] = False
     """Whether it looks through the training part before it changes anything."""
+    borrows: ClassVar[bool] = False
+    """Whether it takes values from the nearest training sample."""
 
     def refuses(self, kind: SampleKind, shape: tuple[int, ...]) -> str | None:
         """Return why samples of this kind and shape (no batch axis) cannot be augmented so, or None."""

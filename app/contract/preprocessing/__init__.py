@@ -4,12 +4,13 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
+from app.contract.preprocessing.image import Image
 from app.contract.preprocessing.preprocessing import MASKED, Preprocess
 from app.contract.preprocessing.tokenizer import Tokenizer
 from app.contract.preprocessing.words import Words
 
-Preprocessing = Annotated[Words | Tokenizer, Field(discriminator="kind")]
+Preprocessing = Annotated[Words | Tokenizer | Image, Field(discriminator="kind")]
 PREPROCESSING: TypeAdapter[Preprocessing] = TypeAdapter(Preprocessing)
-PREPROCESSINGS: tuple[type[Preprocess], ...] = (Words, Tokenizer)
+PREPROCESSINGS: tuple[type[Preprocess], ...] = (Words, Tokenizer, Image)
 
-__all__ = ["MASKED", "PREPROCESSING", "PREPROCESSINGS", "Preprocess", "Preprocessing", "Tokenizer", "Words"]
+__all__ = ["MASKED", "PREPROCESSING", "PREPROCESSINGS", "Image", "Preprocess", "Preprocessing", "Tokenizer", "Words"]

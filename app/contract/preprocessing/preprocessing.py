@@ -26,3 +26,13 @@ class Preprocess(Contract):
     def whole(self) -> bool:
         """Return whether it is all there, with nothing left to be learnt from a transfer set."""
         return True
+
+    def refuses(self, kind: SampleKind, shape: tuple[int, ...]) -> str | None:
+        """Return why samples of this kind and shape (no batch axis) cannot be prepared so, or None."""
+        if kind in self.takes:
+            return None
+        return f"its preprocessing takes {' or '.join(sorted(self.takes))} samples, and these are {kind}"
+
+    def prepared(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape that a sample of this shape has afterwards."""
+        return shape

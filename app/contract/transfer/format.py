@@ -12,5 +12,7 @@ class Format(Contract):
     title: ClassVar[str]
     holds: ClassVar[SampleKind]
     """What its samples are."""
+    fitted: ClassVar[bool] = False
+    """Whether what a sample looks like depends on the training part."""
 
     kind: str

@@ -11,7 +11,7 @@ from app.contract.inspection import DatasetInspection
 from app.contract.job_file import InspectDataset
 from app.contract.transfer import UNLABELLED
 from worker.engine import splits
-from worker.engine.build import reader
+from worker.engine.build import read
 from worker.engine.content import Content
 from worker.engine.failures import Refused
 
@@ -22,7 +22,7 @@ _COUNTED_CLASSES = 1_000
 def inspect_dataset(path: Path, subject: InspectDataset) -> DatasetInspection:
     """Return the finding; its problems say why the set is rejected."""
     try:
-        content = reader(subject.format)(path, subject.format)
+        content = read(path, subject.format, subject.splits)
     except Refused as refusal:
         return DatasetInspection(problems=[Problem(detail=problem) for problem in refusal.problems])
     finding = DatasetInspection(
@@ -32,6 +32,7 @@ def inspect_dataset(path: Path, subject: InspectDataset) -> DatasetInspection:
         sample_kind=content.samples.kind,
         labels=content.labels,
         problems=[Problem(detail=problem) for problem in content.problems],
+        **content.about,
     )
     return finding if content.problems else finding.model_copy(update=_contents(content, subject))
 
@@ -39,8 +40,7 @@ def inspect_dataset(path: Path, subject: InspectDataset) -> DatasetInspection:
 def _contents(content: Content, subject: InspectDataset) -> dict[str, Any]:
     rows = len(content.samples)
     labels_N = np.full(rows, UNLABELLED) if content.labels_N is None else content.labels_N.numpy()
-    part_N = splits.draw(labels_N, subject.splits) if content.split_N is None else content.split_N.numpy()
-    parts = splits.rows_by_part(part_N)
+    parts = splits.rows_by_part(splits.parts(content.labels_N, content.split_N, rows, subject.splits))
     known = labels_N[labels_N != UNLABELLED]
     named = len(content.class_names)
     return {
@@ -52,7 +52,6 @@ def _contents(content: Content, subject: InspectDataset) -> dict[str, Any]:
         "splits": {name: len(part) for name, part in parts.items()},
         "labelled_splits": {name: int((labels_N[part] != UNLABELLED).sum()) for name, part in parts.items()},
         "preview": [_preview(content, row) for row in range(min(_PREVIEW_ROWS, rows))],
-        **content.about,
     }
 
 

@@ -95,7 +95,7 @@ def _key_map(
 
 
 def _unreadable(subject: InspectModel) -> list[str]:
-    if subject.preprocessing is None:
+    if subject.preprocessing is None or "text" not in subject.preprocessing.takes:
         return []
     try:
         tokens = build.encoder(subject.preprocessing).size
