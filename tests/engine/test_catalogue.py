@@ -6,18 +6,20 @@ import pytest
 import torch
 
 import worker.engine
-from app.contract.architectures import FAMILIES, Family, Lstm, Mlp
+from app.contract.architectures import FAMILIES, Family, Lstm, Mlp, Resnet
 from app.contract.objectives import TERMS
 from app.contract.training import OPTIMIZERS
 from app.contract.transfer import FORMATS
 from worker.engine import blueprint, build
 
 ENGINE = Path(worker.engine.__file__).parent
-NETWORKS: list[tuple[Lstm | Mlp, tuple[int, ...]]] = [
+NETWORKS: list[tuple[Family, tuple[int, ...]]] = [
     (Lstm(inputs=3, hidden=5, layers=2, classes=4, dropout=0.1), (7, 3)),
     (Lstm(inputs=1, hidden=1, classes=2, dropout=0.5), (1, 1)),
     (Mlp(inputs=12, hidden=(5, 6), classes=3, dropout=0.2), (3, 4)),
     (Mlp(inputs=2, classes=2), (2,)),
+    (Resnet(depth=8, classes=10), (3, 32, 32)),
+    (Resnet(depth=14, widths=(3, 5, 5, 6), channels=2, classes=4), (2, 11, 8)),
 ]
 
 

@@ -10,8 +10,9 @@ from pydantic import Field
 from app.contract.architectures.family import Family
 from app.contract.architectures.lstm import Lstm
 from app.contract.architectures.mlp import Mlp
+from app.contract.architectures.resnet import Resnet
 
-Architecture = Annotated[Lstm | Mlp, Field(discriminator="kind")]
-FAMILIES: tuple[type[Family], ...] = (Lstm, Mlp)
+Architecture = Annotated[Lstm | Mlp | Resnet, Field(discriminator="kind")]
+FAMILIES: tuple[type[Family], ...] = (Lstm, Mlp, Resnet)
 
-__all__ = ["FAMILIES", "Architecture", "Family", "Lstm", "Mlp"]
+__all__ = ["FAMILIES", "Architecture", "Family", "Lstm", "Mlp", "Resnet"]
