@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.contract.architectures import Family
 from app.contract.job_file import JobFile, TeacherInput, TransferSetInput
 from app.contract.transfer import Splits, TransferFormat
 from app.datasets.repository import DatasetRepository
@@ -17,7 +18,7 @@ from worker.relay import EVENTS
 from worker.tail import end_last_line, write_whole
 
 
-async def job_file(session: AsyncSession, lease: Lease, threads: int) -> JobFile:
+async def job_file(session: AsyncSession, lease: Lease, threads: int, max_parameters: int) -> JobFile:
     """Return the leased job's `job.json`."""
     spec = lease.spec
     teacher = await ModelRepository(session).get(lease.tenant_id, spec.teacher)
@@ -37,16 +38,17 @@ async def job_file(session: AsyncSession, lease: Lease, threads: int) -> JobFile
             format=TransferFormat.model_validate(dataset.format),
             splits=Splits.model_validate(dataset.splits),
         ),
-        student_key_map=_student_key_map(lease, type(architecture), key_map),
+        student_key_map=_student_key_map(lease, architecture, key_map),
         threads=threads,
+        max_parameters=max_parameters,
     )
 
 
-def _student_key_map(lease: Lease, teacher: type, teachers_map: dict[str, str]) -> dict[str, str]:
+def _student_key_map(lease: Lease, teacher: Family, teachers_map: dict[str, str]) -> dict[str, str]:
     student = lease.spec.student
     if student.key_map is not None:
         return student.key_map
-    return teachers_map if isinstance(student.architecture, teacher) else {}
+    return teachers_map if student.architecture.shares_names(teacher) else {}
 
 
 async def lay_out(folder: Path, job: JobFile, store: Store) -> None:

@@ -54,6 +54,8 @@ class JobFile(Contract):
     student_key_map: KeyMap = Field(default_factory=dict)
     """Names under which the student is exported: user's prefix -> family's."""
     threads: int = Field(default=1, ge=1)
+    max_parameters: int | None = Field(default=None, ge=1)
+    """The largest teacher or student that is built; null for no limit."""
 
 
 class InspectModel(Contract):
@@ -77,6 +79,8 @@ class InspectionFile(Contract):
 
     version: Literal[1] = 1
     subject: Annotated[InspectModel | InspectDataset, Field(discriminator="kind")]
+    max_parameters: int | None = Field(default=None, ge=1)
+    """The largest network that is built; null for no limit."""
 
 
 Inspection = ModelInspection | DatasetInspection

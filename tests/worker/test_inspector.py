@@ -49,6 +49,13 @@ async def test_nonsense_is_rejected_with_a_reason(house: House) -> None:
     assert why
 
 
+async def test_one_that_is_larger_than_the_service_takes_is_rejected(house: House) -> None:
+    teacher = await house.model()
+    await inspect(house, max_parameters=100)
+    told = "The network has 123 parameters; this service takes up to 100."
+    assert await verdict(house, Model, teacher) == (InspectionState.REJECTED, told)
+
+
 async def test_one_that_takes_too_long_is_rejected_and_the_next_is_not(house: House) -> None:
     slow = await house.dataset()
     assert await inspect(house, inspection_seconds=0.2) == 1

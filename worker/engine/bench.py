@@ -13,7 +13,7 @@ from app.contract.events import Notice, Resumed, Run
 from app.contract.job_file import JobFile
 from app.contract.objectives import ObjectiveTerm
 from app.contract.states import FailureCode
-from worker.engine import blueprint, build, key_maps, surroundings
+from worker.engine import blueprint, build, key_maps, surroundings, trial
 from worker.engine.checkpoint import Checkpoints
 from worker.engine.evaluate import Evaluator
 from worker.engine.failures import EngineFailure, Refused
@@ -37,11 +37,13 @@ class Bench:
 
     def __init__(self, folder: Path, job: JobFile, reporter: Reporter, stop: StopSignal) -> None:
         self.folder, self.job, self.reporter, self.stop = folder, job, reporter, stop
+        trial.check_built(job)
         _check_export(job)
         self.device = build.device(job.spec.device)
         self.teacher = load_teacher(folder, job.teacher, self.device)
         self.transfer_set = load_transfer_set(folder, job.transfer_set, self.device)
         check(job, self.transfer_set)
+        trial.check_passes(job, self.transfer_set.sample_shape, self.plan)
         self.terms, notice = taking_part(job.spec.objective, self.transfer_set)
         if notice:
             reporter.report(Notice(text=notice))
@@ -53,7 +55,9 @@ class Bench:
     @cached_property
     def fingerprint(self) -> str:
         """Names the work: inputs and all settings that shape the result."""
-        settings = self.job.model_dump(mode="json", exclude={"threads": True, "spec": _COSMETIC})
+        settings = self.job.model_dump(
+            mode="json", exclude={"threads": True, "max_parameters": True, "spec": _COSMETIC}
+        )
         text = json.dumps([settings, self.teacher.sha256, self.transfer_set.sha256], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -11,8 +11,9 @@ from app.contract.architectures.family import Family
 from app.contract.architectures.lstm import Lstm
 from app.contract.architectures.mlp import Mlp
 from app.contract.architectures.resnet import Resnet
+from app.contract.architectures.timm import Timm
 
-Architecture = Annotated[Lstm | Mlp | Resnet, Field(discriminator="kind")]
-FAMILIES: tuple[type[Family], ...] = (Lstm, Mlp, Resnet)
+Architecture = Annotated[Lstm | Mlp | Resnet | Timm, Field(discriminator="kind")]
+FAMILIES: tuple[type[Family], ...] = (Lstm, Mlp, Resnet, Timm)
 
-__all__ = ["FAMILIES", "Architecture", "Family", "Lstm", "Mlp", "Resnet"]
+__all__ = ["FAMILIES", "Architecture", "Family", "Lstm", "Mlp", "Resnet", "Timm"]

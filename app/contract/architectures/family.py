@@ -25,6 +25,10 @@ class Family(Contract):
         """Return why a sample of this shape (no batch axis) does not fit, or None."""
         raise NotImplementedError
 
+    def shares_names(self, other: "Family") -> bool:
+        """Return whether a key map for networks of `other` suits this one too."""
+        return type(self) is type(other)
+
     def flops(self, shape: tuple[int, ...]) -> int | None:
         """Return the operations of one sample's forward pass: matrix products only, a multiply-add counts 2.
 

@@ -38,13 +38,16 @@ class Weights:
         return {name: tuple(tensor.shape) for name, tensor in self.tensors.items()}
 
 
-def inspect_model(path: Path, subject: InspectModel, converted: Path) -> ModelInspection:
+def inspect_model(
+    path: Path, subject: InspectModel, converted: Path, max_parameters: int | None = None
+) -> ModelInspection:
     """Return the finding, and write a pickled state dict that fits as safetensors to `converted`."""
     try:
+        own = blueprint.outline(subject.architecture, max_parameters).state_dict()
         weights = read_weights(path)
     except Refused as refusal:
         return ModelInspection(problems=_problems(refusal.problems))
-    finding = _judge(weights, subject)
+    finding = _judge(weights, subject, own)
     if not finding.problems and weights.format == "pickled state dict":
         tensor_file.write(converted, weights.tensors, {"format": "pt"})
     return finding
@@ -61,8 +64,7 @@ def read_weights(path: Path) -> Weights:
     raise Refused(_REASONS.get(kind.name, fallback))
 
 
-def _judge(weights: Weights, subject: InspectModel) -> ModelInspection:
-    own = blueprint.outline(subject.architecture).state_dict()
+def _judge(weights: Weights, subject: InspectModel, own: Mapping[str, Tensor]) -> ModelInspection:
     expected = {name: tuple(tensor.shape) for name, tensor in own.items()}
     problems = _broken(weights.tensors)
     try:
