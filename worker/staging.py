@@ -31,7 +31,12 @@ async def job_file(session: AsyncSession, lease: Lease, threads: int, max_parame
     return JobFile(
         spec=spec,
         teacher=TeacherInput.model_validate(
-            {"sha256": teacher.weights_sha256, "architecture": architecture, "key_map": key_map}
+            {
+                "path": f"inputs/teacher{architecture.suffix}",
+                "sha256": teacher.weights_sha256,
+                "architecture": architecture,
+                "key_map": key_map,
+            }
         ),
         transfer_set=TransferSetInput(
             sha256=file.sha256,

@@ -28,7 +28,7 @@ EXIT_STOPPED = 75
 
 
 class TeacherInput(Contract):
-    """The teacher's weights, under the user's parameter names."""
+    """The teacher's weights, under the user's parameter names; or an ONNX model."""
 
     path: str = "inputs/teacher.safetensors"
     """Relative to the job's directory."""

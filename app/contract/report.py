@@ -26,8 +26,8 @@ class Scores(Contract):
     parameters: int
     bytes: int
     """Size of the weights at the precision in which they are stored."""
-    flops: int
-    """Floating-point operations of one sample's forward pass (multiply-add = 2)."""
+    flops: int | None
+    """Floating-point operations of one sample's forward pass (multiply-add = 2); null where they cannot be counted."""
     latency_ms: float
     """Median time of a forward pass at batch 1 on the job's device."""
 

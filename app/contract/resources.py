@@ -61,7 +61,7 @@ class ModelCreate(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     file: str = Field(pattern=r"^file_[0-9a-f]{32}$")
-    """The uploaded weights: .safetensors, or a state dict saved by torch.save."""
+    """The uploaded weights: .safetensors, a state dict saved by torch.save, or an ONNX model."""
     architecture: Architecture
     key_map: KeyMap | None = None
     """Renames parameter prefixes (yours -> the family's). Left out, an unambiguous match by shape is found."""

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator
 
-from app.contract.architectures import Architecture
+from app.contract.architectures import Architecture, Family
 from app.contract.base import Contract
 from app.contract.objectives import HardTarget, ObjectiveTerm, SoftTarget
 from app.contract.schedules import extremes
@@ -26,6 +26,16 @@ class Student(Contract):
     key_map: KeyMap | None = None
     """Names under which the student comes back (user's prefix -> family's); by default the teacher's map where the
     families are the same. `{}` keeps the family's own names."""
+
+    @field_validator("architecture")
+    @classmethod
+    def _can_be_trained(cls, architecture: Family) -> Family:
+        if not architecture.trainable:
+            raise ValueError(
+                f"an {architecture.title} is a black box that can teach and cannot be trained: a student "
+                "is a network of another kind"
+            )
+        return architecture
 
 
 class JobSpec(Contract):

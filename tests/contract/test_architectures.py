@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from app.contract.architectures import Lstm, Mlp, Resnet
+from app.contract.architectures import Lstm, Mlp, Onnx, Resnet
 
 
 def test_an_mlp_is_counted_by_hand() -> None:
@@ -70,3 +70,10 @@ def test_a_resnet_takes_images_of_its_channels(shape: tuple[int, ...], fits: boo
     refusal = Resnet(depth=8, classes=2).refuses_sample(shape)
     assert (refusal is None) == fits
     assert fits or str(shape) in str(refusal)
+
+
+def test_an_onnx_model_takes_what_it_takes_unless_its_sample_is_told() -> None:
+    assert Onnx(classes=2).refuses_sample((3, 4)) is None
+    told = Onnx(classes=2, sample=(3, 4))
+    assert told.refuses_sample((3, 4)) is None
+    assert "(3, 5)" in str(told.refuses_sample((3, 5)))

@@ -55,6 +55,7 @@ def test_the_least_spec_has_defaults_that_work() -> None:
         ({"training": {"batch_size": 0}}, "/training/batch_size", "greater than or equal to 1"),
         ({"teacher": "resnet"}, "/teacher", "pattern"),
         ({"seed": -1}, "/seed", "greater than or equal to 0"),
+        ({"student": {"architecture": {"kind": "onnx", "classes": 2}}}, "/student/architecture", "cannot be trained"),
         ({"student": {"architecture": {"kind": "mlp", "inputs": 64}}}, "/student/architecture/classes", "required"),
     ],
 )

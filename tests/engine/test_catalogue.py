@@ -34,7 +34,8 @@ def test_classes_and_files_are_the_same_list(folder: str, classes: tuple[type, .
 
 
 def test_every_family_is_tried_below() -> None:
-    assert {type(architecture) for architecture, _ in NETWORKS} == set(FAMILIES)
+    # What cannot be trained is not built from its description: tests/engine/test_onnx.py.
+    assert {type(architecture) for architecture, _ in NETWORKS} == {family for family in FAMILIES if family.trainable}
 
 
 @pytest.mark.parametrize(("architecture", "shape"), NETWORKS)

@@ -43,7 +43,7 @@ class Bench:
         self.teacher = load_teacher(folder, job.teacher, self.device)
         self.transfer_set = load_transfer_set(folder, job.transfer_set, self.device)
         check(job, self.transfer_set)
-        trial.check_passes(job, self.transfer_set.sample_shape, self.plan)
+        trial.check_passes(job, self.teacher.network, self.transfer_set, self.plan)
         self.terms, notice = taking_part(job.spec.objective, self.transfer_set)
         if notice:
             reporter.report(Notice(text=notice))

@@ -73,10 +73,18 @@ def misfit(architecture: Family, shape: Shape, batch: int, *, training: bool) ->
     return None if found == wanted else f"it answers with {found} and not with logits of shape {wanted}"
 
 
-def flops(architecture: Family, sample: torch.Tensor) -> int:
-    """Return the operations of one forward pass of `sample` (1, ...): matrix products, a multiply-add counts 2."""
+def flops(architecture: Family, sample: torch.Tensor) -> int | None:
+    """Return the operations of one forward pass of `sample` (1, ...): matrix products, a multiply-add counts 2.
+
+    None where nothing but the running network could tell.
+    """
+    if not architecture.trainable:
+        return None
     network = outline(architecture).eval()
     # With autograd on, or fused kernels that the counter does not know would take the products' place.
     with torch.enable_grad(), FlopCounterMode(display=False) as counter:
-        network(sample.to("meta"))
+        try:
+            network(sample.to("meta"))
+        except NotImplementedError:  # as above
+            return None
     return int(counter.get_total_flops())

@@ -6,7 +6,7 @@ from typing import Literal
 
 from worker.engine.zip_entries import read_entries
 
-Name = Literal["safetensors", "npz", "npy", "torch", "legacy pickle", "torchscript", "pt2", "other"]
+Name = Literal["safetensors", "npz", "npy", "torch", "legacy pickle", "torchscript", "pt2", "onnx", "other"]
 
 _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG", "a PNG image"),
@@ -46,6 +46,9 @@ def recognise(path: Path) -> Kind:
         return Kind("safetensors", "a safetensors file")
     if head[:1] == b"\x80" and head[1:2] in {b"\x02", b"\x03", b"\x04", b"\x05"}:
         return Kind("legacy pickle", "a bare pickle")
+    # Protocol Buffers have no magic: a version in field 1, then a producer's name or an operator set.
+    if head[:1] == b"\x08" and head[1:2] < b"\x20" and head[2:3] in {b"\x12", b"\x42", b"\x3a"}:
+        return Kind("onnx", "an ONNX model")
     return Kind("other", _words(head))
 
 

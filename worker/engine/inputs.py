@@ -8,10 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from app.contract.architectures import Onnx
 from app.contract.job_file import JobFile, TeacherInput, TransferSetInput
 from app.contract.states import FailureCode
 from app.contract.transfer import UNLABELLED
-from worker.engine import build, key_maps, splits, tensor_file
+from worker.engine import blueprint, build, key_maps, onnx_file, splits, tensor_file
+from worker.engine.architectures.onnx import Network
 from worker.engine.checkpoint import digest
 from worker.engine.failures import EngineFailure, Refused
 from worker.engine.fit import Shape, compare
@@ -19,10 +21,11 @@ from worker.engine.fit import Shape, compare
 
 @dataclass(frozen=True)
 class TeacherWeights:
-    """A network with the uploaded weights in it."""
+    """A network with the uploaded weights in it, or an uploaded model that is one."""
 
     network: nn.Module
     sha256: str
+    parameters: int
     bytes: int
     """Size of the weights at the precision of the file."""
 
@@ -56,6 +59,8 @@ def load_teacher(folder: Path, source: TeacherInput, where: torch.device) -> Tea
     """Return the teacher. Raises EngineFailure where bytes or tensors are not as announced."""
     path = folder / source.path
     sha256 = _verified(path, source.sha256, "teacher's weights")
+    if isinstance(source.architecture, Onnx):
+        return _load_onnx(path, source.architecture, sha256)
     network = build.network(source.architecture)
     expected = network.state_dict()
     try:
@@ -69,7 +74,16 @@ def load_teacher(folder: Path, source: TeacherInput, where: torch.device) -> Tea
     own = {renamed[name]: tensor for name, tensor in tensors.items()}
     network.load_state_dict({name: tensor.to(expected[name].dtype) for name, tensor in own.items()})
     size = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
-    return TeacherWeights(network.to(where), sha256, size)
+    return TeacherWeights(network.to(where), sha256, blueprint.size(source.architecture), size)
+
+
+def _load_onnx(path: Path, architecture: Onnx, sha256: str) -> TeacherWeights:
+    try:
+        file = onnx_file.read(path)
+        network = Network(architecture, file, torch.get_num_threads())
+    except Refused as refusal:
+        raise EngineFailure(FailureCode.INVALID_WEIGHTS, f"The teacher cannot be run. {refusal}") from refusal
+    return TeacherWeights(network, sha256, file.parameters, file.bytes)
 
 
 def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, Shape]:

@@ -70,7 +70,7 @@ def _report(bench: Bench, student: Outcome, control: Outcome | None, no_control:
     runs = {Run.STUDENT: student} | ({Run.CONTROL: control} if control else {})
     report = Report(
         evaluated_on=scorer.where,
-        teacher=scorer.teacher(bench.teacher.network, bench.job.teacher.architecture, bench.teacher.bytes),
+        teacher=scorer.teacher(bench.teacher, bench.job.teacher.architecture),
         student=scorer.student(_network(bench, student.weights), architecture),
         control=scorer.student(_network(bench, control.weights), architecture) if control else None,
         control_missing=no_control,

@@ -9,7 +9,7 @@ from app.contract.architectures import Family
 from app.contract.report import Evaluated, Scores
 from worker.engine import blueprint, calibration
 from worker.engine.evaluate import Evaluator
-from worker.engine.inputs import TransferSet
+from worker.engine.inputs import TeacherWeights, TransferSet
 from worker.engine.latency import median_latency_ms
 from worker.engine.soft_targets import SoftTargets
 
@@ -37,20 +37,21 @@ class Scorer:
     targets: SoftTargets
     where: Evaluated
 
-    def teacher(self, network: nn.Module, architecture: Family, size: int) -> Scores:
+    def teacher(self, teacher: TeacherWeights, architecture: Family) -> Scores:
         """Score the teacher by its stored logits."""
         part, fitted = self._teacher_logits(self.where.split), self._teacher_logits(self.where.scaled_on)
-        return self._score(network, architecture, size, part, fitted)
+        return self._score(teacher.network, architecture, (teacher.parameters, teacher.bytes), part, fitted)
 
     def student(self, network: nn.Module, architecture: Family) -> Scores:
         """Score a student or control."""
         size = sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
         part, fitted = self._logits(network, self.where.split), self._logits(network, self.where.scaled_on)
-        return self._score(network, architecture, size, part, fitted)
+        return self._score(network, architecture, (blueprint.size(architecture), size), part, fitted)
 
     def _score(
-        self, network: nn.Module, architecture: Family, size: int, logits_NC: Tensor, fitted_NC: Tensor
+        self, network: nn.Module, architecture: Family, size: tuple[int, int], logits_NC: Tensor, fitted_NC: Tensor
     ) -> Scores:
+        parameters, stored_bytes = size
         teacher_NC, labels_N = self._teacher_logits(self.where.split), self._labels(self.where.split)
         transfer_set = self.evaluator.transfer_set
         return Scores(
@@ -58,8 +59,8 @@ class Scorer:
             kl_to_teacher=calibration.divergence(teacher_NC, logits_NC),
             **_against_labels(logits_NC, labels_N),
             **_scaled(logits_NC, labels_N, fitted_NC, self._labels(self.where.scaled_on)),
-            parameters=blueprint.size(architecture),
-            bytes=size,
+            parameters=parameters,
+            bytes=stored_bytes,
             flops=blueprint.flops(architecture, transfer_set.inputs[:1]),
             latency_ms=median_latency_ms(network, transfer_set.inputs[:1]),
         )

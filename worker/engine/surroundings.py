@@ -8,7 +8,7 @@ import torch
 
 from app.contract.report import Hardware
 
-_PACKAGES = ("stillhouse", "torch", "numpy", "safetensors", "pydantic")
+_PACKAGES = ("stillhouse", "torch", "numpy", "safetensors", "pydantic", "timm", "onnxruntime")
 
 
 def hardware(device: torch.device) -> Hardware:

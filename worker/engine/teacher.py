@@ -3,6 +3,9 @@
 import torch
 from torch import Tensor, nn
 
+from app.contract.states import FailureCode
+from worker.engine.failures import EngineFailure, Refused
+
 
 class Teacher:
     """Frozen, in evaluation mode, and out of autograd's sight."""
@@ -11,7 +14,10 @@ class Teacher:
         self.network = network.eval().requires_grad_(requires_grad=False)
 
     def logits(self, inputs: Tensor) -> Tensor:
-        """Return the logits (B, C) of inputs (B, ...)."""
-        with torch.inference_mode():
-            logits_BC: Tensor = self.network(inputs)
-            return logits_BC
+        """Return the logits (B, C) of inputs (B, ...). Raises EngineFailure where a black box gives none."""
+        try:
+            with torch.inference_mode():
+                logits_BC: Tensor = self.network(inputs)
+        except Refused as refusal:
+            raise EngineFailure(FailureCode.INVALID_WEIGHTS, f"The teacher does not answer. {refusal}") from refusal
+        return logits_BC

@@ -10,10 +10,11 @@ from pydantic import Field
 from app.contract.architectures.family import Family
 from app.contract.architectures.lstm import Lstm
 from app.contract.architectures.mlp import Mlp
+from app.contract.architectures.onnx import Onnx
 from app.contract.architectures.resnet import Resnet
 from app.contract.architectures.timm import Timm
 
-Architecture = Annotated[Lstm | Mlp | Resnet | Timm, Field(discriminator="kind")]
-FAMILIES: tuple[type[Family], ...] = (Lstm, Mlp, Resnet, Timm)
+Architecture = Annotated[Lstm | Mlp | Onnx | Resnet | Timm, Field(discriminator="kind")]
+FAMILIES: tuple[type[Family], ...] = (Lstm, Mlp, Onnx, Resnet, Timm)
 
-__all__ = ["FAMILIES", "Architecture", "Family", "Lstm", "Mlp", "Resnet", "Timm"]
+__all__ = ["FAMILIES", "Architecture", "Family", "Lstm", "Mlp", "Onnx", "Resnet", "Timm"]

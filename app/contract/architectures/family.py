@@ -17,6 +17,10 @@ class Family(Contract):
     title: ClassVar[str]
     sample_axes: ClassVar[str]
     """The axes of one input sample, in words."""
+    trainable: ClassVar[bool] = True
+    """Whether a student can be of it. Of one that cannot, the uploaded file is the whole network."""
+    suffix: ClassVar[str] = ".safetensors"
+    """How the file of its weights is named in a job's directory."""
 
     classes: Classes
     """Width of the output: the number of classes."""
