@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the service into a new virtual environment: deploy/install.sh api|worker FOLDER
 #
-# TORCH_INDEX_URL  where the worker's torch comes from, e.g. https://download.pytorch.org/whl/cpu for hosts without a GPU;
+# TORCH_INDEX_URL  where the worker's torch and torchvision come from, e.g. https://download.pytorch.org/whl/cpu for hosts without a GPU;
 #                  empty: the default index, whose torch for Linux on x86-64 brings CUDA with it
 # PYTHON           the interpreter (python3)
 set -eu
@@ -17,6 +17,9 @@ install() {
 "${PYTHON:-python3}" -m venv "$venv"
 if [ "$extra" = worker ] && [ -n "${TORCH_INDEX_URL:-}" ]; then
     # Alone from that index: everything else, torch's own dependencies too, comes from the default one.
-    install --no-deps --index-url "$TORCH_INDEX_URL" torch
+    install --no-deps --index-url "$TORCH_INDEX_URL" torch torchvision
 fi
+case $extra in
+    worker) extra=worker,timm,onnx ;; # whatever a spec may name
+esac
 install ".[$extra]"

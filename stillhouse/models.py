@@ -41,12 +41,12 @@ class Models:
     ) -> Model:
         """Upload weights, register them as a network, and wait until the service has inspected them.
 
-        `weights`: a path (.safetensors, or a state dict saved by torch.save), a torch.nn.Module, a state dict, or a
-        file uploaded before. `key_map` renames parameter prefixes, yours -> the family's; without one an unambiguous
-        match by order and shape is found. `preprocessing` says how a network reads texts: `{"kind": "words",
-        "vocabulary": [...]}` or `{"kind": "tokenizer", "content": {...}}`, the content of tokenizer.json; or which
-        pixels it takes: `{"kind": "image", "mean": [...], "std": [...]}`, by default pixels from 0 to 1. Raises
-        ModelRejected with the problems found, and WaitTimeout after `timeout` seconds.
+        `weights`: a path (.safetensors, a state dict saved by torch.save, or an ONNX model), a torch.nn.Module, a state
+        dict, or a file uploaded before. `key_map` renames parameter prefixes, yours -> the family's; without one an
+        unambiguous match by order and shape is found. `preprocessing` says how a network reads texts:
+        `{"kind": "words", "vocabulary": [...]}` or `{"kind": "tokenizer", "content": {...}}`, the content of
+        tokenizer.json; or which pixels it takes: `{"kind": "image", "mean": [...], "std": [...]}`, by default pixels
+        from 0 to 1. Raises ModelRejected with the problems found, and WaitTimeout after `timeout` seconds.
         """
         file = weights if isinstance(weights, File) else self._upload(weights)
         model = self._transport.send(

@@ -109,7 +109,7 @@ class Inspector:
             raise _Rejected("the store does not hold its bytes") from error
         except BlobCorrupt as error:
             raise _Rejected("the store's bytes are not those that were uploaded") from error
-        job = InspectionFile(subject=self._claimed.task)
+        job = InspectionFile(subject=self._claimed.task, max_parameters=self._settings.max_parameters)
         write_whole(self._folder / "job.json", job.model_dump_json(indent=2))
 
     async def _run(self) -> None:

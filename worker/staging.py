@@ -16,12 +16,13 @@ from app.files.repository import FileRepository
 from app.jobs.leases import Lease
 from app.jobs.named import Named, find, student_key_map, student_preprocessing
 from app.models.registered import architecture_of, key_map_of, preprocessing_of
+from app.settings import Settings
 from app.store import Store, in_thread
 from worker.relay import EVENTS
 from worker.tail import end_last_line, write_whole
 
 
-async def job_file(session: AsyncSession, lease: Lease, threads: int, resident_bytes: int) -> JobFile:
+async def job_file(session: AsyncSession, lease: Lease, threads: int, settings: Settings) -> JobFile:
     """Return the leased job's `job.json`."""
     spec = lease.spec
     named, missing = await find(session, lease.tenant_id, spec)
@@ -38,12 +39,13 @@ async def job_file(session: AsyncSession, lease: Lease, threads: int, resident_b
             splits=Splits.model_validate(named.dataset.splits),
         ),
         threads=threads,
-        resident_bytes=resident_bytes,
+        resident_bytes=settings.resident_bytes,
+        max_parameters=settings.max_parameters,
     )
 
 
 def _teacher(place: int, model: Model, spec: JobSpec) -> TeacherInput:
-    path = f"inputs/teacher-{place + 1}.safetensors"
+    path = f"inputs/teacher-{place + 1}{architecture_of(model).suffix}"
     return TeacherInput.model_validate({**_network(model, path), "weight": members_of(spec.teacher)[place].weight})
 
 

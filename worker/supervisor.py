@@ -128,7 +128,7 @@ class Supervisor:
             raise _Refused(*_no_room(error)) from error
 
     async def _job_file(self, session: AsyncSession) -> JobFile:
-        return await staging.job_file(session, self._lease, self._slot.threads, self._settings.resident_bytes)
+        return await staging.job_file(session, self._lease, self._slot.threads, self._settings)
 
     async def _run(self) -> None:
         if not await self._advance(JobState.RUNNING):

@@ -23,10 +23,31 @@ class Misfit(Contract):
     found: tuple[int, ...]
 
 
+class Port(Contract):
+    """An input or output of an ONNX model."""
+
+    name: str
+    shape: tuple[int | str | None, ...]
+    """The batch first; an axis without a fixed size is a name or null."""
+    dtype: str
+
+
+class OnnxModel(Contract):
+    """What an ONNX model says of itself."""
+
+    opset: int
+    """Version of the standard operators."""
+    input: Port
+    output: Port
+    """The one to learn from."""
+    batch: int | None
+    """The only batch size that it takes; null where any will do."""
+
+
 class ModelInspection(Contract):
     """Weights held against their architecture."""
 
-    format: Literal["safetensors", "pickled state dict"] | None = None
+    format: Literal["safetensors", "pickled state dict", "onnx"] | None = None
     tensors: list[Tensor] = Field(default_factory=list)
     """The file's tensors under the user's names."""
     parameters: int | None = None
@@ -37,6 +58,8 @@ class ModelInspection(Contract):
     missing: list[str] = Field(default_factory=list)
     unexpected: list[str] = Field(default_factory=list)
     misshaped: list[Misfit] = Field(default_factory=list)
+    onnx: OnnxModel | None = None
+    """Of an ONNX model: what goes in and comes out."""
     problems: list[Problem] = Field(default_factory=list)
     """Why the model was rejected; empty when it is ready."""
 

@@ -32,7 +32,7 @@ RESIDENT_BYTES = 4 * 2**30
 
 
 class NetworkInput(Contract):
-    """A network's weights, under the user's parameter names."""
+    """A network's weights, under the user's parameter names; or an ONNX model."""
 
     path: str
     """Relative to the job's directory."""
@@ -78,6 +78,8 @@ class JobFile(Contract):
     threads: int = Field(default=1, ge=1)
     resident_bytes: int = Field(default=RESIDENT_BYTES, ge=0)
     """Samples that take more stay in their file; it changes nothing but speed."""
+    max_parameters: int | None = Field(default=None, ge=1)
+    """The largest teacher or student that is built; null for no limit."""
 
 
 class InspectModel(Contract):
@@ -102,6 +104,8 @@ class InspectionFile(Contract):
 
     version: Literal[1] = 1
     subject: Annotated[InspectModel | InspectDataset, Field(discriminator="kind")]
+    max_parameters: int | None = Field(default=None, ge=1)
+    """The largest network that is built; null for no limit."""
 
 
 Inspection = ModelInspection | DatasetInspection

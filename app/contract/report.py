@@ -26,8 +26,9 @@ class Scores(Contract):
     parameters: int
     bytes: int
     """Size of the weights at the precision in which they are stored."""
-    flops: int
-    """Floating-point operations of one sample's forward pass (multiply-add = 2); of texts, one of median length."""
+    flops: int | None
+    """Floating-point operations of one sample's forward pass (multiply-add = 2); of texts, one of median length. Null
+    where they cannot be counted."""
     latency_ms: float
     """Median time of a forward pass of that sample at batch 1 on the job's device."""
 

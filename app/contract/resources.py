@@ -63,7 +63,7 @@ class ModelCreate(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     file: str | None = Field(default=None, pattern=r"^file_[0-9a-f]{32}$")
-    """The uploaded weights: .safetensors, or a state dict saved by torch.save."""
+    """The uploaded weights: .safetensors, a state dict saved by torch.save, or an ONNX model."""
     job: str | None = Field(default=None, pattern=r"^job_[0-9a-f]{32}$")
     """Instead of a file: the job whose student this is. It may still be queued or running: the model is `awaited` until
     then, and jobs that name it wait. So jobs feed jobs: a teacher assistant (Mirzadeh et al. 2020), the next generation

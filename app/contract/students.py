@@ -2,15 +2,23 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from app.contract.architectures import Architecture
+from app.contract.architectures import Architecture, Family
 from app.contract.base import Contract
 from app.contract.preprocessing import Preprocessing
 
 ModelId = Annotated[str, StringConstraints(pattern=r"^mdl_[0-9a-f]{32}$")]
 KeyMap = Annotated[dict[str, str], Field(max_length=10_000)]
 """Parameter-name prefixes: the user's -> the family's."""
+
+
+def untrainable(architecture: Family) -> str:
+    """Return why no student can be of this architecture."""
+    return (
+        f"an {architecture.title} is a black box that can teach and cannot be trained: a student "
+        "is a network of another kind"
+    )
 
 
 class FreshWeights(Contract):
@@ -51,6 +59,13 @@ class Student(Contract):
     preprocessing: Preprocessing | None = None
     """What the student does to samples: how it reads texts, which pixels it takes; by default as its model does, else
     as its teacher, where that has one, else texts as words and pixels from 0 to 1."""
+
+    @field_validator("architecture")
+    @classmethod
+    def _can_be_trained(cls, architecture: Family | None) -> Family | None:
+        if architecture is not None and not architecture.trainable:
+            raise ValueError(untrainable(architecture))
+        return architecture
 
     @model_validator(mode="after")
     def _is_one_network(self) -> Self:

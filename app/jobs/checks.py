@@ -10,6 +10,7 @@ from app.contract.samples import SampleKind
 from app.contract.schedules import extremes
 from app.contract.spec import JobSpec
 from app.contract.states import InspectionState
+from app.contract.students import untrainable
 from app.contract.views import Fresh
 from app.db.tables import Dataset, Model
 from app.jobs.named import Named, student_preprocessing, teacher_pointer
@@ -54,6 +55,8 @@ def _rejected(spec: JobSpec, named: Named) -> Iterator[Problem]:
 
 
 def _sizes(spec: JobSpec, named: Named, max_parameters: int) -> Iterator[Problem]:
+    if not named.student_architecture(spec).trainable:
+        yield Problem(pointer=_student_pointer(named), detail=untrainable(named.student_architecture(spec)))
     size = named.student_architecture(spec).size()
     if size is not None and size > max_parameters:
         detail = f"the student has {size:,} parameters; this service takes up to {max_parameters:,}"

@@ -49,12 +49,9 @@ def student_key_map(spec: JobSpec, named: Named) -> dict[str, str]:
         return spec.student.key_map
     if named.student:
         return key_map_of(named.student)
-    alike = [teacher for teacher in named.teachers if teacher.architecture["kind"] == _kind(spec)]
+    student = named.student_architecture(spec)
+    alike = [teacher for teacher in named.teachers if student.shares_names(architecture_of(teacher))]
     return key_map_of(alike[0]) if alike else {}
-
-
-def _kind(spec: JobSpec) -> str | None:
-    return spec.student.architecture.kind if spec.student.architecture else None
 
 
 def student_preprocessing(spec: JobSpec, named: Named) -> Preprocessing | None:

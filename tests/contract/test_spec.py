@@ -63,6 +63,7 @@ def test_the_least_spec_has_defaults_that_work() -> None:
         ({"augmentation": [{"kind": "fliq"}]}, "/augmentation/0", "did you mean 'flip'"),
         ({"views": {"kind": "fixed", "count": 0}}, "/views/count", "greater than or equal to 1"),
         ({"seed": -1}, "/seed", "greater than or equal to 0"),
+        ({"student": {"architecture": {"kind": "onnx", "classes": 2}}}, "/student/architecture", "cannot be trained"),
         ({"student": {"architecture": {"kind": "mlp", "inputs": 64}}}, "/student/architecture/classes", "required"),
     ],
 )

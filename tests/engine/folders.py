@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from app.contract.architectures import Architecture, Lstm, Mlp
+from app.contract.architectures import Architecture, Lstm, Mlp, Resnet
 from app.contract.events import ENGINE_EVENT, EngineEvent
 from app.contract.job_file import JobFile
 from worker.engine import build
@@ -21,6 +21,9 @@ MLP = Mlp(inputs=6, hidden=(12,), classes=3)
 SMALL_MLP = Mlp(inputs=6, hidden=(4,), classes=3, dropout=0.2)
 LSTM = Lstm(inputs=2, hidden=8, layers=2, classes=3)
 SMALL_LSTM = Lstm(inputs=2, hidden=4, layers=2, classes=3, dropout=0.3)
+RESNET = Resnet(depth=8, widths=(4, 4, 8, 8), channels=1, classes=3)
+SMALL_RESNET = Resnet(depth=8, widths=(2, 2, 2, 4), channels=1, classes=3)
+_SHAPES = {"lstm": (5, 2), "resnet": (1, 8, 8)}
 
 
 def blobs(samples: int, shape: tuple[int, ...] = (6,), seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -44,8 +47,7 @@ def make(
     **job: Any,
 ) -> Path:
     """Write a job directory: a random teacher, a transfer set, job.json. `names`: the student's key map."""
-    shape = (5, 2) if teacher.kind == "lstm" else (6,)
-    found, classes = blobs(120, shape)
+    found, classes = blobs(120, _SHAPES.get(teacher.kind, (6,)))
     inputs = found if inputs is None else inputs
     labels = classes if labels is None else labels
     (folder / "inputs").mkdir(parents=True)

@@ -12,7 +12,7 @@ import pytest
 
 from app.contract.architectures import Architecture
 from app.contract.job_file import EXIT_DONE, EXIT_STOPPED
-from tests.engine.folders import LSTM, MLP, SMALL_LSTM, SMALL_MLP, make, of_type, start
+from tests.engine.folders import LSTM, MLP, RESNET, SMALL_LSTM, SMALL_MLP, SMALL_RESNET, make, of_type, start
 
 PAIRS = [(MLP, SMALL_MLP), (LSTM, SMALL_LSTM)]
 LONG: dict[str, Any] = {
@@ -104,6 +104,20 @@ def test_stopped_anywhere_also_while_evaluating(
     assert student_of(cut) == student_of(whole)
     evaluations = [(event.run, event.step, event.metrics) for event in of_type(cut, "evaluation")]
     assert evaluations == [(event.run, event.step, event.metrics) for event in of_type(whole, "evaluation")]
+
+
+@pytest.mark.parametrize("check", [4, 9, 20])
+def test_running_statistics_of_batch_norms_go_on_too(
+    tmp_path: Path, run_here: RunHere, monkeypatch: pytest.MonkeyPatch, check: int
+) -> None:
+    settings: dict[str, Any] = {
+        "teacher": RESNET, "student": SMALL_RESNET, "training": TRAINING, "spec": {"control": False}
+    }  # fmt: skip
+    whole, cut = make(tmp_path / "whole", **settings), make(tmp_path / "cut", **settings)
+    run_here(whole)
+    stopped_at(cut, run_here, monkeypatch, check)
+    run_here(cut)
+    assert student_of(cut) == student_of(whole)
 
 
 def test_a_finished_student_is_not_trained_again(

@@ -13,9 +13,11 @@ from worker.engine.inspection.datasets import inspect_dataset
 from worker.engine.inspection.models import inspect_model
 
 
-def model(path: Path, architecture: Architecture, key_map: dict[str, str] | None = None) -> ModelInspection:
+def model(
+    path: Path, architecture: Architecture, key_map: dict[str, str] | None = None, max_parameters: int | None = None
+) -> ModelInspection:
     subject = InspectModel(architecture=architecture, key_map=key_map)
-    return inspect_model(path, subject, path.with_name("weights.safetensors"))
+    return inspect_model(path, subject, path.with_name("weights.safetensors"), max_parameters)
 
 
 def dataset(path: Path, splits: Splits | None = None, **names: str) -> DatasetInspection:

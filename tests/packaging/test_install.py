@@ -85,11 +85,11 @@ def test_swagger_ui_comes_with_its_files(url: str) -> None:
     assert httpx2.get(f"{url}/docs").status_code == 200
 
 
-def _wheel(folder: Path, version: str) -> None:
-    """Write a wheel of a package named torch with nothing in it, as a page of a simple index would offer it."""
-    info = f"torch-{version}.dist-info"
-    with zipfile.ZipFile(folder / f"torch-{version}-py3-none-any.whl", "w") as wheel:
-        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: torch\nVersion: {version}\n")
+def _wheel(folder: Path, name: str, version: str) -> None:
+    """Write a wheel of a package with nothing in it, as a page of a simple index would offer it."""
+    info = f"{name}-{version}.dist-info"
+    with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as wheel:
+        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
         wheel.writestr(
             f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
         )
@@ -97,14 +97,16 @@ def _wheel(folder: Path, version: str) -> None:
 
 
 def test_the_workers_torch_comes_from_the_index_it_is_told(tmp_path: Path) -> None:
-    page = tmp_path / "index/torch"
-    page.mkdir(parents=True)
-    for version in ("2.13.0+ztest", "2.14.0+ztest"):  # the constraints admit the first one only
-        _wheel(page, version)
-    links = "".join(f'<a href="{wheel.name}">{wheel.name}</a>' for wheel in sorted(page.iterdir()))
-    (page / "index.html").write_text(f"<!DOCTYPE html><html><body>{links}</body></html>")
-    settings = {"TORCH_INDEX_URL": page.parent.as_uri(), "PIP_NO_DEPS": "1"}  # the other packages take minutes
+    for name, admitted in (("torch", "2.13.0+ztest"), ("torchvision", "0.28.0+ztest")):
+        page = tmp_path / "index" / name
+        page.mkdir(parents=True)
+        for version in (admitted, "2.14.0+ztest"):  # the constraints admit the first one only
+            _wheel(page, name, version)
+        links = "".join(f'<a href="{wheel.name}">{wheel.name}</a>' for wheel in sorted(page.iterdir()))
+        (page / "index.html").write_text(f"<!DOCTYPE html><html><body>{links}</body></html>")
+    # The other packages take minutes.
+    settings = {"TORCH_INDEX_URL": (tmp_path / "index").as_uri(), "PIP_NO_DEPS": "1"}
     python = install("worker", tmp_path, settings) / "python"
-    code = "import importlib.metadata as m; print(m.version('torch'), m.version('stillhouse'))"
-    assert run(python, code).startswith("2.13.0+ztest 0.")
+    code = "import importlib.metadata as m; print(*map(m.version, ('torch', 'torchvision', 'stillhouse')))"
+    assert run(python, code).startswith("2.13.0+ztest 0.28.0+ztest 0.")
     assert run(python, "import importlib.util as u; print(u.find_spec('worker.engine') is not None)") == "True"

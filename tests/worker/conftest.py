@@ -59,7 +59,7 @@ class House:
         """Upload and register a teacher; it is not inspected yet."""
         async with self.database.transaction() as session:
             file = await files.register(session, DEFAULT_TENANT, "teacher", await self._put(content or weights()))
-            request = ModelCreate(file=file.id, architecture=TEACHER, **more)
+            request = ModelCreate(**{"file": file.id, "architecture": TEACHER, **more})
             return (await models.register(session, DEFAULT_TENANT, request, max_parameters=10**9)).id
 
     async def dataset(self, content: bytes | None = None, **more: Any) -> str:

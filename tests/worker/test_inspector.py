@@ -4,12 +4,15 @@ import asyncio
 
 import pytest
 
+from app.contract.architectures import Onnx
 from app.contract.states import InspectionState
 from app.db.tables import Dataset, Model
 from app.inspections import service
+from app.jobs import leases
 from app.settings import Settings
+from tests.engine import onnx_models
 from tests.worker.conftest import House, samples
-from worker import inspector
+from worker import inspector, staging
 
 pytestmark = pytest.mark.anyio
 
@@ -41,12 +44,34 @@ async def test_good_uploads_are_ready(house: House) -> None:
     assert not list((house.settings.data / "inspections").iterdir())
 
 
+async def test_an_onnx_model_is_run_in_the_sandbox_and_staged_under_its_own_name(house: House) -> None:
+    content = onnx_models.model().SerializeToString()
+    teacher, data = await house.model(content, architecture=Onnx(classes=3)), await house.dataset()
+    job_id = await house.submit_on(teacher, data)
+    assert await inspect(house) == 2
+    assert await verdict(house, Model, teacher) == (InspectionState.READY, "")
+    found = (await house.registered(Model, teacher)).inspection
+    assert (found["format"], found["parameters"], found["onnx"]["input"]["shape"]) == ("onnx", 18, ["batch", 6])
+    async with house.database.transaction() as session:
+        lease = await leases.claim(session, "test", 60)
+        assert lease
+        assert lease.job_id == job_id
+        assert (await staging.job_file(session, lease, 1, house.settings)).teachers[0].path == "inputs/teacher-1.onnx"
+
+
 async def test_nonsense_is_rejected_with_a_reason(house: House) -> None:
     teacher = await house.model(b"\x80\x04nonsense")
     await inspect(house)
     state, why = await verdict(house, Model, teacher)
     assert state == InspectionState.REJECTED
     assert why
+
+
+async def test_one_that_is_larger_than_the_service_takes_is_rejected(house: House) -> None:
+    teacher = await house.model()
+    await inspect(house, max_parameters=100)
+    told = "The network has 123 parameters; this service takes up to 100."
+    assert await verdict(house, Model, teacher) == (InspectionState.REJECTED, told)
 
 
 async def test_one_that_takes_too_long_is_rejected_and_the_next_is_not(house: House) -> None:

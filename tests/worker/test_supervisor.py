@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from app.contract.job_file import JobFile
 from app.contract.spec import JobSpec
 from app.contract.states import FailureCode, JobState
 from app.db.tables import Dataset, File
@@ -89,6 +90,13 @@ async def test_publishes_what_the_child_made(house: House) -> None:
     assert stored == b"weights"
     assert (await house.events(job_id))[-1].type == "job.terminal"
     assert not job_folder(house.settings, job_id).exists()
+
+
+async def test_the_child_is_told_the_limits(house: House) -> None:
+    job_id = await submit(house, ["die", signal.SIGKILL])
+    await distill(house)
+    told = JobFile.model_validate_json((job_folder(house.settings, job_id) / "job.json").read_bytes())
+    assert (told.threads, told.max_parameters) == (1, house.settings.max_parameters)
 
 
 async def test_nothing_to_do_ends_quietly(house: House) -> None:

@@ -16,7 +16,7 @@ from app.contract.events import Notice, Resumed, Run
 from app.contract.job_file import JobFile
 from app.contract.objectives import ObjectiveTerm
 from app.contract.states import FailureCode
-from worker.engine import blueprint, build, key_maps, surroundings
+from worker.engine import blueprint, build, key_maps, surroundings, trial
 from worker.engine.checkpoint import Checkpoints
 from worker.engine.evaluate import Evaluator
 from worker.engine.failures import EngineFailure, Refused
@@ -44,6 +44,7 @@ class Bench:
 
     def __init__(self, folder: Path, job: JobFile, reporter: Reporter, stop: StopSignal) -> None:
         self.folder, self.job, self.reporter, self.stop = folder, job, reporter, stop
+        trial.check_built(job)
         _check_export(job)
         self.device = build.device(job.spec.device)
         self.teachers = [load_network(folder, teacher, "teacher", self.device) for teacher in job.teachers]
@@ -57,6 +58,9 @@ class Bench:
         self._check_stopping()
         self.preparation = Preparation(job, self.transfer_set)
         self.teacher_sights, self.student_sight = self.preparation.teacher_sights, self.preparation.student_sight
+        for teacher, stored, sight in zip(job.teachers, self.teachers, self.teacher_sights, strict=True):
+            trial.check_teacher(teacher.architecture, stored.network, sight, self.plan)
+        trial.check_student(job.student.architecture, self.student_sight, self.plan)
         self.evaluator = Evaluator(self.transfer_set, self.student_sight, stop, job.spec.training.batch_size)
         made_on = surroundings.exactness(self.device)
         self.checkpoints = Checkpoints(folder / "checkpoints", self.fingerprint, made_on)
@@ -65,7 +69,7 @@ class Bench:
     def fingerprint(self) -> str:
         """Names the work: inputs and all settings that shape the result."""
         settings = self.job.model_dump(
-            mode="json", exclude={"threads": True, "resident_bytes": True, "spec": _COSMETIC}
+            mode="json", exclude={"threads": True, "resident_bytes": True, "max_parameters": True, "spec": _COSMETIC}
         )
         digests = [source.sha256 for source in (*self.teachers, *([self.stored] if self.stored else []))]
         text = json.dumps([settings, digests, self.transfer_set.sha256], sort_keys=True)

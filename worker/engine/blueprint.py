@@ -1,21 +1,48 @@
 """A network without memory, on torch's meta device: its tensors' names, its size, and the work it does."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import prod
 
 import torch
 from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 from torch.utils.flop_counter import FlopCounterMode
 
 from app.contract.architectures import Family
 from worker.engine import build
+from worker.engine.failures import Refused
 from worker.engine.fit import Shape
 from worker.engine.samples import Inputs
+from worker.engine.tensor_file import MAX_TENSORS
 
 
-def outline(architecture: Family) -> nn.Module:
-    """Return the network in training mode, with shapes and no values."""
-    with torch.device("meta"):
-        return build.network(architecture)
+def outline(architecture: Family, max_parameters: int | None = None) -> nn.Module:
+    """Return the network in training mode, with shapes and no values. Raises Refused where it is too large."""
+    with torch.device("meta"), _at_most(MAX_TENSORS):
+        network = build.network(architecture)
+    size = _size(network)
+    if max_parameters is not None and size > max_parameters:
+        raise Refused(f"The network has {size:,} parameters; this service takes up to {max_parameters:,}.")
+    return network
+
+
+@contextmanager
+def _at_most(tensors: int) -> Iterator[None]:
+    """Break off a network that grows beyond what a file could hold: without memory, nothing else would end it soon."""
+    found = 0
+
+    def count(*_: object) -> None:
+        nonlocal found
+        found += 1
+        if found > tensors:
+            raise Refused(f"The network has more than {tensors:,} tensors, which is more than any file may hold.")
+
+    hook = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def shapes(architecture: Family) -> dict[str, Shape]:
@@ -25,11 +52,35 @@ def shapes(architecture: Family) -> dict[str, Shape]:
 
 def size(architecture: Family) -> int:
     """Return the number of trained parameters; one that is used twice counts once."""
-    return sum(prod(tensor.shape) for tensor in outline(architecture).parameters())
+    return _size(outline(architecture))
 
 
-def flops(architecture: Family, sample: Inputs) -> int:
-    """Return the operations of one forward pass of a batch of 1: matrix products, a multiply-add counts 2."""
+def _size(network: nn.Module) -> int:
+    return sum(prod(tensor.shape) for tensor in network.parameters())
+
+
+def misfit(architecture: Family, inputs: Inputs, *, training: bool) -> str | None:
+    """Return why the network cannot take a batch of inputs like these and answer with logits, or None."""
+    network = outline(architecture).train(training)
+    try:
+        with torch.no_grad():
+            answer = network(inputs.to("meta"))
+    except NotImplementedError:  # an operator that needs values, so only the real network can tell
+        return None
+    except Exception as error:  # noqa: BLE001 - whatever a library's network does when it is fed wrongly
+        return f"{type(error).__name__}: {' '.join(str(error).split()) or 'it gives no reason'}"
+    found = tuple(answer.shape) if isinstance(answer, torch.Tensor) else type(answer).__name__
+    wanted = (len(inputs), architecture.classes)
+    return None if found == wanted else f"it answers with {found} and not with logits of shape {wanted}"
+
+
+def flops(architecture: Family, sample: Inputs) -> int | None:
+    """Return the operations of one forward pass of a batch of 1: matrix products, a multiply-add counts 2.
+
+    None for a black box.
+    """
+    if not architecture.trainable:
+        return None
     try:
         return _count(outline(architecture).eval(), sample.to("meta"))
     except RuntimeError:  # it asks for values on its way

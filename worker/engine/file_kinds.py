@@ -6,7 +6,9 @@ from typing import Literal
 
 from worker.engine.zip_entries import read_entries
 
-Name = Literal["safetensors", "npz", "npy", "torch", "legacy pickle", "torchscript", "pt2", "parquet", "text", "other"]
+Name = Literal[
+    "safetensors", "npz", "npy", "torch", "legacy pickle", "torchscript", "pt2", "onnx", "parquet", "text", "other"
+]
 
 _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG", "a PNG image"),
@@ -38,21 +40,34 @@ class Kind:
     words: str
 
 
+_SURE = {b"\x93NUMPY": Kind("npy", "a single .npy array"), b"PAR1": Kind("parquet", "a Parquet file")}
+
+
 def recognise(path: Path) -> Kind:
     """Return what the file looks like. Raises Refused where it is a ZIP archive that cannot be read."""
     with path.open("rb") as file:
         head = file.read(512)
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _kind_of_zip(path)
-    if head.startswith(b"\x93NUMPY"):
-        return Kind("npy", "a single .npy array")
-    if head.startswith(b"PAR1"):
-        return Kind("parquet", "a Parquet file")
+    for magic, kind in _SURE.items():
+        if head.startswith(magic):
+            return kind
     # A header's length below 2^40 and an opening brace: nothing else starts so.
     if head[8:9] == b"{" and head[5:8] == b"\0\0\0":
         return Kind("safetensors", "a safetensors file")
     if head[:1] == b"\x80" and head[1:2] in {b"\x02", b"\x03", b"\x04", b"\x05"}:
         return Kind("legacy pickle", "a bare pickle")
+    if _is_onnx(head):
+        return Kind("onnx", "an ONNX model")
+    return _kind_by_words(head)
+
+
+def _is_onnx(head: bytes) -> bool:
+    # Protocol Buffers have no magic: a version in field 1, then a producer's name or an operator set.
+    return head[:1] == b"\x08" and head[1:2] < b"\x20" and head[2:3] in {b"\x12", b"\x42", b"\x3a"}
+
+
+def _kind_by_words(head: bytes) -> Kind:
     words = words_for(head)
     return Kind("text" if words == "text" else "other", words)
 

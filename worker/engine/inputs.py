@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from app.contract import reading
-from app.contract.architectures import Family
+from app.contract.architectures import Family, Onnx
 from app.contract.job_file import RESIDENT_BYTES, JobFile, NetworkInput, TransferSetInput
 from app.contract.preprocessing import Preprocessing
 from app.contract.states import FailureCode
 from app.contract.transfer import UNLABELLED
-from worker.engine import build, key_maps, splits, tensor_file
+from worker.engine import blueprint, build, key_maps, onnx_file, splits, tensor_file
+from worker.engine.architectures.onnx import Network
 from worker.engine.checkpoint import digest
 from worker.engine.failures import EngineFailure, Refused
 from worker.engine.fit import Shape, compare
@@ -25,10 +26,11 @@ from worker.engine.streamed import StreamedSamples
 
 @dataclass(frozen=True)
 class StoredNetwork:
-    """A network with the uploaded weights in it."""
+    """A network with the uploaded weights in it, or an uploaded model that is one."""
 
     network: nn.Module
     sha256: str
+    parameters: int
     bytes: int
     """Size of the weights at the precision of the file."""
 
@@ -65,6 +67,8 @@ def load_network(folder: Path, source: NetworkInput, who: str, where: torch.devi
     """Return a stored network (`who`: for sentences). Raises EngineFailure where it is not as announced."""
     path = folder / source.path
     sha256 = _verified(path, source.sha256, f"{who}'s weights")
+    if isinstance(source.architecture, Onnx):
+        return _load_onnx(path, source.architecture, sha256)
     try:
         network = build.network(source.architecture)
         expected = network.state_dict()
@@ -78,7 +82,16 @@ def load_network(folder: Path, source: NetworkInput, who: str, where: torch.devi
     own = {renamed[name]: tensor for name, tensor in tensors.items()}
     network.load_state_dict({name: tensor.to(expected[name].dtype) for name, tensor in own.items()})
     size = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
-    return StoredNetwork(network.to(where), sha256, size)
+    return StoredNetwork(network.to(where), sha256, blueprint.size(source.architecture), size)
+
+
+def _load_onnx(path: Path, architecture: Onnx, sha256: str) -> StoredNetwork:
+    try:
+        file = onnx_file.read(path)
+        network = Network(architecture, file, torch.get_num_threads())
+    except Refused as refusal:
+        raise EngineFailure(FailureCode.INVALID_WEIGHTS, f"The teacher cannot be run. {refusal}") from refusal
+    return StoredNetwork(network, sha256, file.parameters, file.bytes)
 
 
 def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, Shape]:

@@ -34,6 +34,13 @@ class Plan:
     def steps(self) -> int:
         return self.epochs * self.steps_per_epoch
 
+    @property
+    def smallest_part(self) -> int:
+        """Samples of the smallest micro-batch, at least 1."""
+        batches = (min(self.batch_size, self.draws), self.draws % self.batch_size)
+        parts = [(batch, math.ceil(batch / self.accumulation)) for batch in batches if batch]
+        return min((batch % part or part for batch, part in parts), default=1)
+
     def position(self, step: int) -> Position:
         """Return where in training a step stands."""
         return Position(step / self.steps_per_epoch, self.epochs)

@@ -44,23 +44,25 @@ class Scorer:
     def teachers(self, stored: Sequence[StoredNetwork], architectures: Sequence[Family]) -> Scores:
         """Score the teachers, as one, by their stored logits; what they cost adds up."""
         costs = [
-            self._cost(network.network, architecture, network.bytes, sight)
+            self._cost(network.network, architecture, (network.parameters, network.bytes), sight)
             for network, architecture, sight in zip(stored, architectures, self.teacher_sights, strict=True)
         ]
         part, fitted = self._teacher_logits(self.where.split), self._teacher_logits(self.where.scaled_on)
-        return self._score({name: sum(cost[name] for cost in costs) for name in costs[0]}, part, fitted)
+        return self._score({name: _sum([cost[name] for cost in costs]) for name in costs[0]}, part, fitted)
 
     def student(self, network: nn.Module, architecture: Family) -> Scores:
         """Score a student or control."""
         size = sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
         part, fitted = self._logits(network, self.where.split), self._logits(network, self.where.scaled_on)
-        return self._score(self._cost(network, architecture, size, self.evaluator.sight), part, fitted)
+        return self._score(
+            self._cost(network, architecture, (blueprint.size(architecture), size), self.evaluator.sight), part, fitted
+        )
 
-    def _cost(self, network: nn.Module, architecture: Family, size: int, sight: Sight) -> dict[str, Any]:
+    def _cost(self, network: nn.Module, architecture: Family, size: tuple[int, int], sight: Sight) -> dict[str, Any]:
         sample = sight.typical(self.evaluator.rows(self.where.split))
         return {
-            "parameters": blueprint.size(architecture),
-            "bytes": size,
+            "parameters": size[0],
+            "bytes": size[1],
             "flops": blueprint.flops(architecture, sample),
             "latency_ms": median_latency_ms(network, sample),
         }
@@ -84,6 +86,11 @@ class Scorer:
     def _labels(self, part: str | None) -> Tensor:
         labels_N = self.evaluator.transfer_set.labels_N
         return labels_N[self.evaluator.rows(part)].cpu() if part else labels_N[:0].cpu()
+
+
+def _sum(values: Sequence[Any]) -> Any:
+    """Return the sum, or None where one of them is not known."""
+    return None if None in values else sum(values)
 
 
 def _against_labels(logits_NC: Tensor, labels_N: Tensor) -> dict[str, float | None]:

@@ -8,7 +8,10 @@ import torch
 
 from app.contract.report import Hardware
 
-_PACKAGES = ("stillhouse", "torch", "numpy", "safetensors", "pydantic", "tokenizers", "textblob", "transformers")
+_PACKAGES = (
+    "stillhouse", "torch", "numpy", "safetensors", "pydantic", "tokenizers", "textblob", "transformers", "timm",
+    "onnxruntime",
+)  # fmt: skip
 
 
 def hardware(device: torch.device) -> Hardware:

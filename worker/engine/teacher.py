@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
+from app.contract.states import FailureCode
+from worker.engine.failures import EngineFailure, Refused
 from worker.engine.samples import Inputs
 from worker.engine.sight import Sight
 from worker.engine.views import Look
@@ -21,10 +23,13 @@ class Teacher:
         self.network = network.eval().requires_grad_(requires_grad=False)
 
     def logits(self, inputs: Inputs) -> Tensor:
-        """Return the logits (B, C) of a batch."""
-        with torch.inference_mode():
-            logits_BC: Tensor = self.network(inputs)
-            return logits_BC
+        """Return the logits (B, C) of a batch. Raises EngineFailure where a black box gives none."""
+        try:
+            with torch.inference_mode():
+                logits_BC: Tensor = self.network(inputs)
+        except Refused as refusal:
+            raise EngineFailure(FailureCode.INVALID_WEIGHTS, f"The teacher does not answer. {refusal}") from refusal
+        return logits_BC
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,13 @@ from pydantic import Field
 from app.contract.architectures.family import Family
 from app.contract.architectures.lstm import Lstm
 from app.contract.architectures.mlp import Mlp
+from app.contract.architectures.onnx import Onnx
+from app.contract.architectures.resnet import Resnet
 from app.contract.architectures.textcnn import Textcnn
+from app.contract.architectures.timm import Timm
 from app.contract.architectures.transformers import Transformers
 
-Architecture = Annotated[Lstm | Mlp | Textcnn | Transformers, Field(discriminator="kind")]
-FAMILIES: tuple[type[Family], ...] = (Lstm, Mlp, Textcnn, Transformers)
+Architecture = Annotated[Lstm | Mlp | Onnx | Resnet | Textcnn | Timm | Transformers, Field(discriminator="kind")]
+FAMILIES: tuple[type[Family], ...] = (Lstm, Mlp, Onnx, Resnet, Textcnn, Timm, Transformers)
 
-__all__ = ["FAMILIES", "Architecture", "Family", "Lstm", "Mlp", "Textcnn", "Transformers"]
+__all__ = ["FAMILIES", "Architecture", "Family", "Lstm", "Mlp", "Onnx", "Resnet", "Textcnn", "Timm", "Transformers"]

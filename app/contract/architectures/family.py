@@ -21,6 +21,10 @@ class Family(Contract):
     """The axes of one input sample, in words."""
     takes: ClassVar[frozenset[SampleKind]] = frozenset({"array"})
     """The samples that it can look at; who takes arrays takes pictures too, where the shape fits."""
+    trainable: ClassVar[bool] = True
+    """Whether a student can be of it. Of one that cannot, the uploaded file is the whole network."""
+    suffix: ClassVar[str] = ".safetensors"
+    """How the file of its weights is named in a job's directory."""
 
     classes: Classes
     """Width of the output: the number of classes."""
@@ -34,6 +38,10 @@ class Family(Contract):
     def refuses_sample(self, shape: tuple[int, ...]) -> str | None:
         """Return why a sample of this shape (no batch axis) does not fit, or None."""
         raise NotImplementedError
+
+    def shares_names(self, other: "Family") -> bool:
+        """Return whether a key map for networks of `other` suits this one too."""
+        return type(self) is type(other)
 
     def flops(self, shape: tuple[int, ...]) -> int | None:
         """Return the operations of one sample's forward pass: matrix products only, a multiply-add counts 2.

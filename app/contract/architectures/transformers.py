@@ -68,6 +68,9 @@ class Transformers(Family):
     def refuses_sample(self, shape: tuple[int, ...]) -> str | None:
         return None
 
+    def shares_names(self, other: Family) -> bool:
+        return isinstance(other, Transformers) and other.config["model_type"] == self.config["model_type"]
+
     def embeds(self) -> int:
         return int(self.config["vocab_size"])
 

@@ -42,7 +42,8 @@ def _inspect(folder: Path, job: InspectionFile) -> Inspection:
     if isinstance(job.subject, InspectModel):
         from worker.engine.inspection.models import inspect_model  # noqa: PLC0415
 
-        return inspect_model(path, job.subject, folder / "out" / "weights.safetensors")
+        converted = folder / "out" / "weights.safetensors"
+        return inspect_model(path, job.subject, converted, job.max_parameters)
     from worker.engine.inspection.datasets import inspect_dataset  # noqa: PLC0415
 
     return inspect_dataset(path, job.subject)

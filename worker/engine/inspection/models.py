@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from app.contract import inspection
+from app.contract.architectures import Onnx
 from app.contract.errors import Problem
 from app.contract.inspection import ModelInspection
 from app.contract.job_file import InspectModel
@@ -17,11 +18,13 @@ from worker.engine.failures import Refused
 from worker.engine.file_kinds import recognise
 from worker.engine.fit import Fit, Shape, compare, listed
 from worker.engine.inspection import converter
+from worker.engine.inspection.black_boxes import inspect_onnx
 
 _REASONS = {
     "legacy pickle": "The file is a bare pickle, perhaps of torch.save before version 1.6: load it and torch.save its "
     "state dict again.",
     "torchscript": "The file is a TorchScript archive, which runs code when used: refused. Save model.state_dict().",
+    "onnx": "The file is an ONNX model, which can only teach: register it as {kind: onnx, classes: ...}.",
     "pt2": "The file is a torch.export archive (.pt2), which runs code when loaded: refused. Save model.state_dict().",
 }
 
@@ -38,10 +41,14 @@ class Weights:
         return {name: tuple(tensor.shape) for name, tensor in self.tensors.items()}
 
 
-def inspect_model(path: Path, subject: InspectModel, converted: Path) -> ModelInspection:
+def inspect_model(
+    path: Path, subject: InspectModel, converted: Path, max_parameters: int | None = None
+) -> ModelInspection:
     """Return the finding, and write a pickled state dict that fits as safetensors to `converted`."""
+    if isinstance(subject.architecture, Onnx):
+        return inspect_onnx(path, subject.architecture, subject.key_map, max_parameters)
     try:
-        own = blueprint.outline(subject.architecture).state_dict()
+        own = blueprint.outline(subject.architecture, max_parameters).state_dict()
         weights = read_weights(path)
     except Refused as refusal:
         return ModelInspection(problems=_problems(refusal.problems))

@@ -1,0 +1,55 @@
+"""timm's image models, with its own parameter names and without any pretrained weights."""
+
+import logging
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import nn
+
+from app.contract.architectures import Timm
+from app.contract.base import did_you_mean
+from worker.engine import torchvision_operators
+from worker.engine.failures import Refused
+
+
+def build(family: Timm) -> nn.Module:
+    """Return the model. Raises Refused where timm is not installed, or cannot build what is asked for."""
+    timm = _library()
+    name, _, tag = family.name.partition(".")
+    if not timm.is_model(name):
+        near = did_you_mean(name, timm.list_models())
+        raise Refused(f"timm {timm.__version__} has no model '{name}'{near or '.'}")
+    if tag and family.name not in timm.list_pretrained(f"{name}.*"):
+        near = did_you_mean(family.name, timm.list_pretrained(f"{name}.*"))
+        raise Refused(f"timm {timm.__version__} has no weights '{family.name}' to take settings from{near or '.'}")
+    try:
+        model: nn.Module = timm.create_model(family.name, pretrained=False, **_arguments(family))
+    except (MemoryError, Refused):
+        raise
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}"
+        raise Refused(f"timm {timm.__version__} cannot build '{family.name}' from these arguments ({why}).") from error
+    return model
+
+
+Network = build
+
+
+def _arguments(family: Timm) -> dict[str, Any]:
+    size = {} if family.pixels is None else {"img_size": family.pixels}
+    return {**family.arguments, **size, "num_classes": family.classes, "in_chans": family.channels}
+
+
+def _library() -> ModuleType:
+    # On the CPU also where a network without memory is asked for: what an import makes is made once.
+    with torch.device("cpu"):
+        torchvision_operators.make_importable()
+        try:
+            import timm  # noqa: PLC0415 - an extra that most jobs do without
+        except ModuleNotFoundError as error:
+            raise Refused("This worker cannot build timm networks: install stillhouse[timm].") from error
+    # It warns of models without a pretrained configuration, which nobody asked for.
+    logging.getLogger("timm").setLevel(logging.ERROR)
+    library: ModuleType = timm
+    return library
