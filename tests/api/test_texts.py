@@ -82,4 +82,4 @@ def test_networks_of_texts_are_no_use_for_arrays(house: House) -> None:
 
 def test_the_catalog_lists_what_reads(house: House) -> None:
     catalog = house.client.get("/v1/catalog").json()
-    assert [entry["kind"] for entry in catalog["preprocessing"]] == ["words", "tokenizer"]
+    assert [entry["kind"] for entry in catalog["preprocessing"]] == ["words", "tokenizer", "image"]
