@@ -29,6 +29,7 @@ class AdamW(Contract):
 
 
 Optimizer = Annotated[Sgd | AdamW, Field(discriminator="kind")]
+_BATCH = 64
 OPTIMIZERS: tuple[type[Sgd] | type[AdamW], ...] = (Sgd, AdamW)
 
 
@@ -47,8 +48,8 @@ class Training(Contract):
     """The training loop's settings; each has a default that works."""
 
     epochs: int = Field(default=60, ge=1, le=100_000)
-    batch_size: int = Field(default=64, ge=1, le=1_048_576)
-    """Samples in one optimiser step."""
+    batch_size: int | None = Field(default=None, ge=1, le=1_048_576)
+    """Samples in one optimiser step; by default 64, or all where there are fewer."""
     accumulation: int = Field(default=1, ge=1, le=65_536)
     """Micro-batches into which each batch is cut; the gradients are those of the whole batch."""
     shuffle: bool = True
@@ -61,3 +62,13 @@ class Training(Contract):
     """Optimiser steps between two reported metrics."""
     checkpoint_seconds: float = Field(default=30.0, ge=0)
     """At least this many seconds between two checkpoints (0: after every epoch)."""
+
+    def batch(self, rows: int) -> int:
+        """Return the samples in one optimiser step where there are `rows` to train on."""
+        return self.batch_size or min(_BATCH, max(rows, 1))
+
+    def refuses_rows(self, rows: int) -> str | None:
+        """Return why so many training samples are too few, or None."""
+        if self.batch_size is None or self.batch_size <= rows:
+            return None
+        return f"a batch of {self.batch_size:,} is larger than the training part, which has {rows:,} samples"

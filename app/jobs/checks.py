@@ -96,8 +96,10 @@ def _fits_data(spec: JobSpec, named: Named) -> Iterator[Problem]:
             f"{student.classes - 1}"
         )
         yield Problem(pointer="/transfer_set", detail=detail)
-    if not found.splits.get("train"):
+    if not (rows := found.splits.get("train", 0)):
         yield Problem(pointer="/transfer_set", detail="the transfer set leaves no samples to train on")
+    elif refusal := spec.training.refuses_rows(rows):
+        yield Problem(pointer="/training/batch_size", detail=refusal)
     yield from _labels(spec, found)
 
 
@@ -134,10 +136,6 @@ def _cannot_do_without(term: Term) -> bool:
 
 
 def _advice(spec: JobSpec, found: DatasetInspection) -> Iterator[Problem]:
-    rows = found.splits.get("train", 0)
-    if spec.training.batch_size > rows > 0:
-        detail = f"the batch is larger than the training part ({rows} samples): every epoch is one step"
-        yield Problem(pointer="/training/batch_size", detail=detail)
     if spec.training.early_stopping and not found.splits.get("validation"):
         detail = "the transfer set has no validation part, so early stopping never acts"
         yield Problem(pointer="/training/early_stopping", detail=detail)

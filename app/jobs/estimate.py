@@ -31,7 +31,7 @@ def estimate(spec: JobSpec, named: Named) -> Estimate | None:
     taught = sum(size or 0 for size in sizes)
     rows = found.splits.get("train", found.rows)
     runs = 2 if spec.control and found.labelled_splits.get("train") else 1
-    steps = ceil(rows / spec.training.batch_size) * spec.training.epochs * runs
+    steps = ceil(rows / spec.training.batch(rows)) * spec.training.epochs * runs
     passes = _FORWARD_AND_BACKWARD * rows * spec.training.epochs * runs
     looks = found.rows if not spec.augmentation else _looks(spec, rows)
     seen = reading.shape_seen(student_preprocessing(spec, named), shape)

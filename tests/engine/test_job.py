@@ -117,8 +117,16 @@ def test_no_labels_at_all(tmp_path: Path, run_here: RunHere) -> None:
     }  # fmt: skip
 
 
-def test_a_batch_larger_than_the_set_is_one_smaller_batch(tmp_path: Path, run_here: RunHere) -> None:
-    folder = make(tmp_path, training={"batch_size": 100_000})
+def test_a_batch_larger_than_the_set_is_refused(tmp_path: Path, run_here: RunHere) -> None:
+    with pytest.raises(
+        EngineFailure, match=r"A batch of 100,000 is larger than the training part, which has \d+ samples"
+    ):
+        run_here(make(tmp_path, training={"batch_size": 100_000}))
+
+
+def test_a_set_smaller_than_the_usual_batch_is_one_batch(tmp_path: Path, run_here: RunHere) -> None:
+    inputs, labels = blobs(40)
+    folder = make(tmp_path, inputs=inputs, labels=labels, training={"batch_size": None})
     run_here(folder)
     assert {event.steps for event in of_type(folder, "step")} == {4}
 

@@ -140,7 +140,7 @@ def test_schedules_are_looked_up_at_the_step(tmp_path: Path, run_here: RunHere) 
 def test_clipping_bounds_the_step(tmp_path: Path, lay_out: LayOut) -> None:
     training = {
         "epochs": 1,
-        "batch_size": 1000,
+        "batch_size": 108,
         "clip_norm": 1e-3,
         "optimizer": {"kind": "sgd", "learning_rate": 1.0, "momentum": 0},
     }

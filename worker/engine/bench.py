@@ -61,7 +61,7 @@ class Bench:
         for teacher, stored, sight in zip(job.teachers, self.teachers, self.teacher_sights, strict=True):
             trial.check_teacher(teacher.architecture, stored.network, sight, self.plan)
         trial.check_student(job.student.architecture, self.student_sight, self.plan)
-        self.evaluator = Evaluator(self.transfer_set, self.student_sight, stop, job.spec.training.batch_size)
+        self.evaluator = Evaluator(self.transfer_set, self.student_sight, stop, self.plan.batch_size)
         made_on = surroundings.exactness(self.device)
         self.checkpoints = Checkpoints(folder / "checkpoints", self.fingerprint, made_on)
 
@@ -145,7 +145,7 @@ class Bench:
         return Plan(
             rows_N=rows_N,
             draws=len(rows_N),
-            batch_size=training.batch_size,
+            batch_size=training.batch(len(rows_N)),
             accumulation=training.accumulation,
             epochs=training.epochs,
             seed=self.job.spec.seed,

@@ -139,6 +139,8 @@ def check(job: JobFile, transfer_set: TransferSet) -> None:
     for step in job.spec.augmentation:
         if reason := step.refuses(transfer_set.samples.kind, transfer_set.samples.shape):
             raise EngineFailure(FailureCode.INVALID_SPEC, f"{reason}.")
+    if reason := job.spec.training.refuses_rows(len(transfer_set.rows["train"])):
+        raise EngineFailure(FailureCode.INVALID_SPEC, f"{reason[0].upper()}{reason[1:]}.")
     largest = int(transfer_set.labels_N.max())
     if largest >= student.classes:
         text = f"The transfer set has the label {largest}; {student.classes} classes are 0 to {student.classes - 1}."
