@@ -20,6 +20,6 @@ if [ "$extra" = worker ] && [ -n "${TORCH_INDEX_URL:-}" ]; then
     install --no-deps --index-url "$TORCH_INDEX_URL" torch torchvision
 fi
 case $extra in
-    worker) extra=worker,timm,onnx ;; # whatever a spec may name
+    worker) extra=worker,timm,onnx,transformers ;; # whatever a spec may name
 esac
 install ".[$extra]"

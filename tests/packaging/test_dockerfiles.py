@@ -1,6 +1,7 @@
 """The Dockerfiles, as far as they can be checked without an engine."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,10 @@ def test_every_pip_call_passes_the_constraints() -> None:
     calls = [line for line in (ROOT / "deploy/install.sh").read_text().splitlines() if "-m pip install" in line]
     assert calls
     assert all("--constraint constraints.txt" in line for line in calls)
+
+
+def test_a_worker_is_installed_with_every_family_that_a_spec_may_name() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    found = re.search(r"worker\) extra=(\S+)", (ROOT / "deploy/install.sh").read_text())
+    assert found is not None
+    assert set(found[1].split(",")) == set(extras) - {"api", "server", "dev"}
