@@ -1,7 +1,7 @@
 """What the service answers: the resources, as JSON over HTTP and as the Python client's results."""
 
 from datetime import datetime
-from typing import Any, Generic, Literal, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -9,6 +9,7 @@ from app.contract.architectures import Architecture
 from app.contract.errors import Problem
 from app.contract.inspection import DatasetInspection, ModelInspection
 from app.contract.preprocessing import Preprocessing
+from app.contract.products import ArtifactKind
 from app.contract.spec import JobSpec, Labels, Name
 from app.contract.states import BlockedBy, FailureCode, InspectionState, JobState, Phase, StopReason
 from app.contract.students import KeyMap
@@ -234,7 +235,7 @@ class Artifact(Resource):
 
     id: str
     job: str
-    kind: Literal["student", "report", "manifest", "lock", "log"]
+    kind: ArtifactKind
     name: str
     size: int
     sha256: str

@@ -48,6 +48,9 @@ def test_what_is_published(tmp_path: Path, run_here: RunHere) -> None:
     assert manifest["sha256"] == digest
     assert manifest["size"] == (out / "student.safetensors").stat().st_size
     assert manifest["report"]["student"]["accuracy"] == report.student.accuracy
+    listed = {file["name"]: file["sha256"] for file in manifest["files"]}
+    written = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in out.iterdir()}
+    assert listed == {name: sha256 for name, sha256 in written.items() if name != "manifest.json"}
     lock = json.loads((out / "job.lock.json").read_text())
     assert lock["digests"]["student"] == digest
     assert lock["job"] == read_job(folder).model_dump(mode="json")

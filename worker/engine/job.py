@@ -9,9 +9,10 @@ from app.contract.job_file import JobFile
 from app.contract.objectives import HardTarget, ObjectiveTerm
 from app.contract.report import Report
 from app.contract.states import Phase
-from worker.engine import build, export, surroundings
+from worker.engine import build, publication, surroundings
 from worker.engine.bench import Bench
 from worker.engine.checkpoint import Corrupt
+from worker.engine.distilled import Distilled
 from worker.engine.outcome import Outcome, Outcomes, outcome_of
 from worker.engine.plan import Plan, with_budget
 from worker.engine.reporter import Reporter
@@ -33,7 +34,7 @@ def run_job(folder: Path, job: JobFile, reporter: Reporter, stop: StopSignal) ->
     report = _report(bench, student, control, no_control)
     stop.check()
     reporter.report(PhaseEntered(phase=Phase.EXPORTING))
-    _publish(bench, student, report)
+    publication.publish(folder, _distilled(bench, student, report))
     reporter.report(Finished(stop_reason=student.stop_reason))
 
 
@@ -92,18 +93,14 @@ def _network(bench: Bench, weights: Tensors) -> nn.Module:
     return network.to(bench.device)
 
 
-def _publish(bench: Bench, student: Outcome, report: Report) -> None:
-    out = bench.folder / "out"
-    out.mkdir(exist_ok=True)
-    digests = {
-        "teachers": [teacher.sha256 for teacher in bench.teachers],
-        "transfer_set": bench.transfer_set.sha256,
-        "student": export.export_student(out, bench.job, student.weights),
-    }
-    preprocessing = bench.preparation.of_student
-    more = {
-        "preprocessing": preprocessing.model_dump(mode="json") if preprocessing else None,
-        "class_names": list(bench.transfer_set.class_names),
-        "encoding": getattr(bench.transfer_set.samples, "encoding", None),
-    }
-    export.export_papers(out, bench.job, report, digests, more)
+def _distilled(bench: Bench, student: Outcome, report: Report) -> Distilled:
+    return Distilled(
+        job=bench.job,
+        weights=student.weights,
+        report=report,
+        teachers=tuple(teacher.sha256 for teacher in bench.teachers),
+        transfer_set=bench.transfer_set.sha256,
+        preprocessing=bench.preparation.of_student,
+        class_names=tuple(bench.transfer_set.class_names),
+        encoding=getattr(bench.transfer_set.samples, "encoding", None),
+    )

@@ -1,0 +1,26 @@
+"""What a finished job publishes: the files of its directory that become artifacts."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+ArtifactKind = Literal["student", "report", "manifest", "lock", "log"]
+
+
+@dataclass(frozen=True)
+class Product:
+    """Files of one kind."""
+
+    kind: ArtifactKind
+    path: str
+    """In the job's directory; a pattern where there may be several."""
+    media_type: str
+
+
+MANIFEST = Product("manifest", "out/manifest.json", "application/json")
+PRODUCTS = (
+    # No media type is registered for safetensors; octet-stream is what its own hub serves it as.
+    Product("student", "out/student.safetensors", "application/octet-stream"),
+    Product("report", "out/report.json", "application/json"),
+    Product("lock", "out/job.lock.json", "application/json"),
+)
+"""All but the manifest, which has the SHA-256 of each, and the log."""

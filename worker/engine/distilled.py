@@ -1,0 +1,29 @@
+"""A student that is done, with all that its papers say of it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from app.contract.job_file import JobFile
+from app.contract.preprocessing import Preprocessing
+from app.contract.report import Report
+from worker.engine.state import Tensors
+
+
+@dataclass(frozen=True)
+class Distilled:
+    """What a job has made, and of what."""
+
+    job: JobFile
+    weights: Tensors
+    """Under the family's names."""
+    report: Report
+    teachers: tuple[str, ...]
+    """SHA-256 of each teacher's file."""
+    transfer_set: str
+    """SHA-256 of its file."""
+    preprocessing: Preprocessing | None
+    """Whole, with what it learnt from the training part."""
+    class_names: tuple[str, ...]
+    """Empty where classes are numbers."""
+    encoding: list[dict[str, Any]] | None
+    """Of tables: what each column became."""
