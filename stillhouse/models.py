@@ -1,6 +1,6 @@
 """Registered networks: `client.models`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from app.contract.architectures import Architecture
@@ -35,6 +35,7 @@ class Models:
         architecture: Architecture | Mapping[str, Any],
         key_map: Mapping[str, str] | None = None,
         preprocessing: Preprocessing | Mapping[str, Any] | None = None,
+        class_names: Sequence[str] | None = None,
         name: str | None = None,
         wait: bool = True,
         timeout: float | None = 600,
@@ -46,7 +47,8 @@ class Models:
         unambiguous match by order and shape is found. `preprocessing` says how a network reads texts:
         `{"kind": "words", "vocabulary": [...]}` or `{"kind": "tokenizer", "content": {...}}`, the content of
         tokenizer.json; or which pixels it takes: `{"kind": "image", "mean": [...], "std": [...]}`, by default pixels
-        from 0 to 1. Raises ModelRejected with the problems found, and WaitTimeout after `timeout` seconds.
+        from 0 to 1. `class_names` say what the outputs stand for, so that a transfer set may put the classes in
+        another order. Raises ModelRejected with the problems found, and WaitTimeout after `timeout` seconds.
         """
         file = weights if isinstance(weights, File) else self._upload(weights)
         model = self._transport.send(
@@ -57,6 +59,7 @@ class Models:
                 architecture=architecture,
                 key_map=key_map,
                 preprocessing=preprocessing,
+                class_names=class_names,
                 name=name,
             )
         )

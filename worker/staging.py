@@ -15,7 +15,7 @@ from app.db.tables import Model
 from app.files.repository import FileRepository
 from app.jobs.leases import Lease
 from app.jobs.named import Named, find, student_key_map, student_preprocessing
-from app.models.registered import architecture_of, key_map_of, preprocessing_of
+from app.models.registered import architecture_of, class_names_of, key_map_of, preprocessing_of
 from app.settings import Settings
 from app.store import Store, in_thread
 from worker.relay import EVENTS
@@ -46,7 +46,10 @@ async def job_file(session: AsyncSession, lease: Lease, threads: int, settings: 
 
 def _teacher(place: int, model: Model, spec: JobSpec) -> TeacherInput:
     path = f"inputs/teacher-{place + 1}{architecture_of(model).suffix}"
-    return TeacherInput.model_validate({**_network(model, path), "weight": members_of(spec.teacher)[place].weight})
+    weight = members_of(spec.teacher)[place].weight
+    return TeacherInput.model_validate(
+        {**_network(model, path), "weight": weight, "class_names": class_names_of(model)}
+    )
 
 
 def _student(spec: JobSpec, named: Named) -> StudentInput:
@@ -57,6 +60,7 @@ def _student(spec: JobSpec, named: Named) -> StudentInput:
             "key_map": student_key_map(spec, named),
             "preprocessing": student_preprocessing(spec, named),
             "weights": _network(stored, "inputs/student.safetensors") if stored else None,
+            "class_names": class_names_of(named.student) if named.student else (),
         }
     )
 

@@ -25,6 +25,7 @@ def model(row: tables.Model) -> resources.Model:
             "architecture": row.architecture,
             "key_map": row.key_map,
             "preprocessing": row.preprocessing,
+            "class_names": row.class_names or (),
         }
     )
 

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from app.contract.architectures import Architecture
 from app.contract.base import Contract
+from app.contract.class_names import Names
 from app.contract.inspection import DatasetInspection, ModelInspection
 from app.contract.preprocessing import Preprocessing
 from app.contract.spec import JobSpec
@@ -46,6 +47,8 @@ class TeacherInput(NetworkInput):
     path: str = "inputs/teacher.safetensors"
     weight: float = Field(default=1.0, gt=0)
     """Its share in an ensemble."""
+    class_names: Names = ()
+    """What its outputs stand for; empty where they are what their numbers say."""
 
 
 class StudentInput(Contract):
@@ -58,6 +61,8 @@ class StudentInput(Contract):
     """The spec's, or that of the stored model; None leaves the choice to the teacher's."""
     weights: NetworkInput | None = None
     """What training starts from, where that is a stored model."""
+    class_names: Names = ()
+    """What its outputs stood for as a registered model."""
 
 
 class TransferSetInput(Contract):

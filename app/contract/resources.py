@@ -6,6 +6,7 @@ from typing import Any, Generic, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.contract.architectures import Architecture
+from app.contract.class_names import ClassNames, Names
 from app.contract.errors import Problem
 from app.contract.inspection import DatasetInspection, ModelInspection
 from app.contract.preprocessing import Preprocessing
@@ -76,6 +77,9 @@ class ModelCreate(BaseModel):
     preprocessing: Preprocessing | None = None
     """How the network reads texts (a tokenizer, or words with the vocabulary that it was trained with) or which pixels
     it takes (`image`: mean, std, size)."""
+    class_names: ClassNames | None = None
+    """What the outputs stand for, in their order. Jobs then go by names: a transfer set may have the same classes in
+    another order, or fewer of them. Left out, classes are what their numbers say."""
     name: Name | None = None
 
     @model_validator(mode="after")
@@ -84,8 +88,9 @@ class ModelCreate(BaseModel):
             raise ValueError("a model is made of either a file or a job")
         if self.file and self.architecture is None:
             raise ValueError("the architecture of the file's weights is missing")
-        if self.job and (self.architecture or self.key_map is not None):
-            raise ValueError("a job's student has its own architecture and names: leave architecture and key_map out")
+        if self.job and (self.architecture or self.key_map is not None or self.class_names):
+            text = "leave architecture, key_map and class_names out"
+            raise ValueError(f"a job's student has its own architecture and names: {text}")
         return self
 
 
@@ -101,6 +106,8 @@ class Model(Resource):
     architecture: Architecture
     key_map: KeyMap | None
     preprocessing: Preprocessing | None = None
+    class_names: Names = ()
+    """What the outputs stand for; empty where they are what their numbers say, or not known yet."""
     state: InspectionState
     inspection: ModelInspection | None
     version: int

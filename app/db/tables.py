@@ -63,6 +63,7 @@ class Model(_Registered, Base):
     architecture: Mapped[dict[str, Any]] = mapped_column(Json)
     key_map: Mapped[dict[str, str] | None] = mapped_column(Json)
     preprocessing: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    class_names: Mapped[list[str] | None] = mapped_column(Json)
     weights_sha256: Mapped[str | None] = mapped_column(Sha256)
     """The weights as safetensors; the upload itself where it was that already."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from app.contract import reading
+from app.contract import class_names, reading
 from app.contract.errors import Problem
 from app.contract.inspection import DatasetInspection
 from app.contract.objectives import Term
@@ -13,8 +13,8 @@ from app.contract.states import InspectionState
 from app.contract.students import untrainable
 from app.contract.views import Fresh
 from app.db.tables import Dataset, Model
-from app.jobs.named import Named, student_preprocessing, teacher_pointer
-from app.models.registered import architecture_of, preprocessing_of
+from app.jobs.named import Named, inspected_names, student_class_names, student_preprocessing, teacher_pointer
+from app.models.registered import architecture_of, class_names_of, preprocessing_of
 
 
 def errors(spec: JobSpec, named: Named, max_parameters: int) -> list[Problem]:
@@ -64,14 +64,19 @@ def _sizes(spec: JobSpec, named: Named, max_parameters: int) -> Iterator[Problem
 
 
 def _classes(spec: JobSpec, named: Named) -> Iterator[Problem]:
-    learnt = named.student_architecture(spec).classes
+    classes, data = named.student_architecture(spec).classes, inspected_names(named.dataset)
+    wanted = student_class_names(spec, named)
     for pointer, teacher in _teachers(spec, named):
-        taught = architecture_of(teacher).classes
-        if taught != learnt:
-            detail = f"the teacher tells {taught} classes apart and the student {learnt}; they must be equal"
+        known = class_names_of(teacher)
+        if known and data is None:
+            continue  # whom it should know is not known yet
+        if refusal := class_names.refusal_of_teacher(architecture_of(teacher).classes, known, classes, wanted):
             # Of one teacher the student is the one to change; of several, the one that differs.
-            at = pointer if len(named.teachers) > 1 or named.student else "/student/architecture/classes"
-            yield Problem(pointer=at, detail=detail)
+            alone = len(named.teachers) == 1 and not named.student and not (known and wanted)
+            yield Problem(pointer="/student/architecture/classes" if alone else pointer, detail=refusal)
+    own = class_names_of(named.student) if named.student else ()
+    if refusal := class_names.refusal_of_data(data or (), wanted, own):
+        yield Problem(pointer="/transfer_set", detail=refusal)
 
 
 def _reads(spec: JobSpec, named: Named) -> Iterator[Problem]:

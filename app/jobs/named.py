@@ -5,16 +5,18 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.contract import reading
+from app.contract import class_names, reading
 from app.contract.architectures import Family
+from app.contract.class_names import Names
 from app.contract.errors import Problem
+from app.contract.inspection import DatasetInspection
 from app.contract.preprocessing import Preprocessing
 from app.contract.spec import JobSpec
 from app.contract.teachers import members_of
 from app.datasets.repository import DatasetRepository
 from app.db.tables import Dataset, Model
 from app.jobs.repository import STUDENT, TEACHER
-from app.models.registered import architecture_of, key_map_of, preprocessing_of
+from app.models.registered import architecture_of, class_names_of, key_map_of, preprocessing_of
 from app.models.repository import ModelRepository
 
 
@@ -58,6 +60,23 @@ def student_preprocessing(spec: JobSpec, named: Named) -> Preprocessing | None:
     """Return how the student sees samples: as the spec says, or its model, or its first teacher, or by default."""
     given = spec.student.preprocessing or (preprocessing_of(named.student) if named.student else None)
     return reading.of_student(given, preprocessing_of(named.teachers[0]), named.student_architecture(spec))
+
+
+def student_class_names(spec: JobSpec, named: Named) -> Names:
+    """Return what the student's outputs stand for; empty where nobody names it, or it is not known yet."""
+    own = class_names_of(named.student) if named.student else ()
+    known = [class_names_of(teacher) for teacher in named.teachers]
+    classes = named.student_architecture(spec).classes
+    return class_names.learnt(classes, spec.student, own, inspected_names(named.dataset) or (), known)
+
+
+def inspected_names(dataset: Dataset) -> Names | None:
+    """Return the names of a transfer set's classes; None where they are not, or not all, known here."""
+    if dataset.inspection is None:
+        return None
+    found = DatasetInspection.model_validate(dataset.inspection)
+    names = tuple(found.class_names)
+    return names if len(names) in {0, found.classes} else None
 
 
 def teacher_pointer(spec: JobSpec, place: int) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from app.contract.architectures import Architecture, Family
+from app.contract.class_names import Names
 from app.contract.preprocessing import PREPROCESSING, Preprocessing
 from app.db.tables import Model
 
@@ -20,6 +21,11 @@ def architecture_of(model: Model) -> Family:
 def key_map_of(model: Model) -> dict[str, str]:
     """Return the key map in force: the one given, or the one that the inspection found."""
     return dict((model.inspection or {}).get("key_map") or model.key_map or {})
+
+
+def class_names_of(model: Model) -> Names:
+    """Return what the model's outputs stand for; empty where that is not known."""
+    return tuple(model.class_names or ())
 
 
 def preprocessing_of(model: Model) -> Preprocessing | None:

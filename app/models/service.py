@@ -17,7 +17,7 @@ async def register(session: AsyncSession, tenant: str, request: ModelCreate, max
     """Register uploaded weights, or a job's student.
 
     Raises InvalidRequest where file or job cannot be used, the network is too large, or does not go with its
-    preprocessing.
+    preprocessing or class names.
     """
     if request.job:
         return await students.register(session, tenant, request.job, request.name)
@@ -30,6 +30,9 @@ async def register(session: AsyncSession, tenant: str, request: ModelCreate, max
         raise InvalidRequest(detail, [Problem(pointer="/architecture", detail=detail)])
     if refusal := reading.refusal_of_trained(request.architecture, request.preprocessing):
         raise InvalidRequest(refusal, [Problem(pointer="/preprocessing", detail=refusal)])
+    if request.class_names and len(request.class_names) != request.architecture.classes:
+        detail = f"{len(request.class_names):,} names for the architecture's {request.architecture.classes:,} classes"
+        raise InvalidRequest(detail, [Problem(pointer="/class_names", detail=detail)])
     model = Model(
         id=new_id("mdl"),
         tenant_id=tenant,
@@ -39,5 +42,6 @@ async def register(session: AsyncSession, tenant: str, request: ModelCreate, max
         architecture=request.architecture.model_dump(mode="json"),
         key_map=request.key_map,
         preprocessing=request.preprocessing.model_dump(mode="json") if request.preprocessing else None,
+        class_names=list(request.class_names) if request.class_names else None,
     )
     return await registry.register(ModelRepository(session), model)

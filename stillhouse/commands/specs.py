@@ -9,7 +9,7 @@ import yaml
 from stillhouse.client import Stillhouse
 from stillhouse.errors import StillhouseError
 
-TEACHER = frozenset({"file", "architecture", "key_map", "preprocessing", "name"})
+TEACHER = frozenset({"file", "architecture", "key_map", "preprocessing", "class_names", "name"})
 TRANSFER_SET = frozenset({"file", "format", "splits", "name"})
 
 

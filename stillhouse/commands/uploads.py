@@ -40,6 +40,12 @@ def upload_model(
         dict[str, Any] | None,
         typer.Option(parser=mapping, metavar="YAML|@FILE", help="How the network reads texts: words or a tokenizer."),
     ] = None,
+    class_names: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--class-name", help="What an output stands for; once for each, in their order.", show_default=False
+        ),
+    ] = None,
     name: Name = None,
     url: Url = URL,
     as_json: AsJson = False,  # typer's way to write a switch
@@ -51,7 +57,12 @@ def upload_model(
     """
     with connect(url) as client:
         model = client.models.create(
-            file, architecture=architecture, key_map=key_map, preprocessing=preprocessing, name=name
+            file,
+            architecture=architecture,
+            key_map=key_map,
+            preprocessing=preprocessing,
+            class_names=class_names or None,
+            name=name,
         )
     print_json(model) if as_json else typer.echo(model.id)
 

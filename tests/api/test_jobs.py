@@ -153,7 +153,7 @@ def test_a_model_is_made_by_a_job(house: House) -> None:
     [
         ({}, "made of either a file or a job"),
         ({"job": "job_" + "0" * 32}, "there is no job"),
-        ({"job": "job_" + "0" * 32, "key_map": {}}, "leave architecture and key_map out"),
+        ({"job": "job_" + "0" * 32, "key_map": {}}, "leave architecture, key_map and class_names out"),
         ({"file": "file_" + "0" * 32}, "architecture of the file's weights is missing"),
     ],
 )

@@ -103,7 +103,7 @@ def test_an_ensemble_of_other_classes_is_refused(tmp_path: Path, lay_out: LayOut
     content = json.loads((folder / "job.json").read_text())
     content["teachers"] = members(folder, [MLP, Mlp(inputs=6, classes=4)], [1.0, 1.0])
     (folder / "job.json").write_text(json.dumps(content))
-    with pytest.raises(EngineFailure, match="teacher has 4 classes and the student 3"):
+    with pytest.raises(EngineFailure, match="teacher tells 4 classes apart and the student 3"):
         lay_out(folder)
 
 

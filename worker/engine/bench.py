@@ -16,7 +16,7 @@ from app.contract.events import Notice, Resumed, Run
 from app.contract.job_file import JobFile
 from app.contract.objectives import ObjectiveTerm
 from app.contract.states import FailureCode
-from worker.engine import blueprint, build, key_maps, surroundings, trial
+from worker.engine import blueprint, build, class_order, key_maps, surroundings, trial
 from worker.engine.checkpoint import Checkpoints
 from worker.engine.evaluate import Evaluator
 from worker.engine.failures import EngineFailure, Refused
@@ -50,7 +50,8 @@ class Bench:
         self.teachers = [load_network(folder, teacher, "teacher", self.device) for teacher in job.teachers]
         weights = job.student.weights
         self.stored = load_network(folder, weights, "student", self.device) if weights else None
-        self.transfer_set = load_transfer_set(folder, job.transfer_set, self.device, job.resident_bytes)
+        transfer_set = load_transfer_set(folder, job.transfer_set, self.device, job.resident_bytes)
+        self.transfer_set, self.class_orders = class_order.arranged(job, transfer_set)
         check(job, self.transfer_set)
         self.terms, notice = taking_part(job.spec.objective, self.transfer_set)
         if notice:
@@ -93,9 +94,10 @@ class Bench:
         return Targets(self.views, self._ensemble().logits, open_store)
 
     def _ensemble(self) -> Ensemble:
+        members = zip(self.teachers, self.teacher_sights, self._shares, self.class_orders, strict=True)
         seats = [
-            Seat(Teacher(stored.network), sight, share)
-            for stored, sight, share in zip(self.teachers, self.teacher_sights, self._shares, strict=True)
+            Seat(Teacher(stored.network), sight, share, None if order is None else torch.tensor(order).to(self.device))
+            for stored, sight, share, order in members
         ]
         return Ensemble(seats, self._combine)
 
@@ -113,7 +115,7 @@ class Bench:
         """Return all that the teachers' logits on a view depend on."""
         spec = self.job.spec
         steps = [step.model_dump(mode="json") for step in spec.augmentation]
-        members = zip(self.job.teachers, self.teachers, self._shares, strict=True)
+        members = zip(self.job.teachers, self.teachers, self._shares, self.class_orders, strict=True)
         return {
             "teachers": [
                 {
@@ -122,8 +124,9 @@ class Bench:
                     "key_map": source.key_map,
                     "preprocessing": source.preprocessing.model_dump(mode="json") if source.preprocessing else None,
                     "share": share,
+                    "classes": order,
                 }
-                for source, stored, share in members
+                for source, stored, share, order in members
             ],
             "combine": self._combine if len(self.teachers) > 1 else None,
             "data": self.transfer_set.sha256,

@@ -130,10 +130,6 @@ def _placed(samples: Samples, where: torch.device, resident_bytes: int) -> Sampl
 def check(job: JobFile, transfer_set: TransferSet) -> None:
     """Raise EngineFailure where teacher, student and transfer set do not go together."""
     student = job.student.architecture
-    for teacher in job.teachers:
-        if teacher.architecture.classes != student.classes:
-            text = f"The teacher has {teacher.architecture.classes} classes and the student {student.classes}; "
-            raise EngineFailure(FailureCode.INVALID_SPEC, text + "they must be equal.")
     for who, architecture, preprocessing in readers(job):
         _check_reader(who, architecture, preprocessing, transfer_set.samples)
     for step in job.spec.augmentation:

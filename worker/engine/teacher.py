@@ -1,4 +1,4 @@
-"""The teachers: objects of their own, never trained. B = batch, C = classes, M = members."""
+"""The teachers: objects of their own, never trained. B = batch, C = classes, M = members, T = a teacher's classes."""
 
 import math
 from collections.abc import Sequence
@@ -39,6 +39,13 @@ class Seat:
     teacher: Teacher
     sight: Sight
     share: float
+    order_C: Tensor | None = None
+    """Where each of the student's classes stands among the teacher's own; None where they are the same."""
+
+    def logits(self, look: Look) -> Tensor:
+        """Return the logits (B, C) of one look; classes that the student does not learn are left out."""
+        said_BT = self.teacher.logits(self.sight.of(look))
+        return said_BT if self.order_C is None else said_BT.index_select(1, self.order_C)
 
 
 class Ensemble:
@@ -49,10 +56,10 @@ class Ensemble:
 
     def logits(self, look: Look) -> Tensor:
         """Return the logits (B, C) of one look."""
-        said_MBC = [seat.teacher.logits(seat.sight.of(look)) for seat in self._seats]
-        if len(said_MBC) == 1:
-            return said_MBC[0]
         with torch.inference_mode():
+            said_MBC = [seat.logits(look) for seat in self._seats]
+            if len(said_MBC) == 1:
+                return said_MBC[0]
             shares = [seat.share for seat in self._seats]
             if self._combine == "logits":
                 return torch.stack([share * said_BC for share, said_BC in zip(shares, said_MBC, strict=True)]).sum(0)
