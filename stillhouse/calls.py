@@ -77,6 +77,14 @@ def cancel(job: str) -> Call[resources.Job]:
     return Call("POST", f"/v1/jobs/{job}/cancel", resources.Job.model_validate_json)
 
 
+def clone(job: str, name: str | None, idempotency_key: str | None) -> Call[resources.Job]:
+    """Return the submission of a job's spec once more; its key makes it safe to send again."""
+    key = idempotency_key or uuid4().hex
+    body = {} if name is None else {"name": name}
+    path = f"/v1/jobs/{job}/clone"
+    return Call("POST", path, resources.Job.model_validate_json, body=body, headers={"Idempotency-Key": key})
+
+
 def logs(job: str) -> Call[str]:
     return Call("GET", f"/v1/jobs/{job}/logs", lambda content: content.decode(errors="replace"))
 

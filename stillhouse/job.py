@@ -78,6 +78,14 @@ class JobHandle:
         self.resource = self._transport.send(calls.cancel(self.id))
         return self
 
+    def clone(self, *, name: str | None = None, idempotency_key: str | None = None) -> "JobHandle":
+        """Submit the job's resolved spec again, and return the new job: on the same CPU it makes the same student.
+
+        Raises InvalidSpec where its inputs are gone.
+        """
+        resource = self._transport.send(calls.clone(self.id, name, idempotency_key))
+        return JobHandle(self._transport, resource, progress=self._progress)
+
     def delete(self) -> None:
         """Remove a finished job and what it published."""
         self._transport.send(calls.delete(self._path))

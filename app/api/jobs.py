@@ -13,7 +13,7 @@ from app.api.once import answer_once
 from app.api.parameters import CancelledJobId, JobId, SpareJobId
 from app.api.responses import errors
 from app.contract.errors import BadRequest
-from app.contract.resources import Job, JobChange, Page, Validation
+from app.contract.resources import Job, JobChange, JobClone, Page, Validation
 from app.contract.spec import JobSpec
 from app.contract.states import JobState
 from app.db import tables
@@ -23,6 +23,8 @@ from app.samples.service import spec as sample_spec
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 _SPEC = {"iris": {"summary": "Irises: 0.9 soft, 0.1 hard targets", "value": sample_spec().model_dump(mode="json")}}
+_CLONE = {"name": {"summary": "Under another name", "value": {"name": "Irises, once more"}}}
+_SAME = JobClone()
 _CHANGE = {"label": {"summary": "Another priority and label", "value": {"priority": 1, "labels": {"sample": "iris"}}}}
 
 
@@ -121,6 +123,33 @@ async def update_job(
 async def cancel_job(job_id: CancelledJobId, tenant: Tenant, session: Writing) -> Job:
     """End a job: at once where it waits, within seconds where it runs. Safe to repeat."""
     return await _shown(session, await service.cancel(session, tenant, job_id))
+
+
+@router.post(
+    "/{job_id}/clone",
+    status_code=201,
+    response_model=Job,
+    summary="Clone a job",
+    responses=errors(400, 404, 409, 413, 422),
+)
+async def clone_job(
+    job_id: JobId,
+    tenant: Tenant,
+    session: Writing,
+    settings: SettingsDep,
+    wanted: Annotated[JobClone, Body(openapi_examples=_CLONE)] = _SAME,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Submit a job's resolved spec again, whatever became of it; on the same CPU it gives the same student, bit by bit.
+
+    `errors` says what of its inputs is gone, where it can no longer run.
+    """
+
+    async def act() -> Job:
+        cloned = await service.clone(session, tenant, job_id, wanted.name, settings.max_parameters)
+        return await _shown(session, cloned)
+
+    return await answer_once(session, tenant, idempotency_key, wanted, act, of=job_id)
 
 
 @router.delete("/{job_id}", status_code=204, summary="Delete a job", responses=errors(404, 409))

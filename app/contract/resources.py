@@ -173,10 +173,21 @@ class Job(Resource):
     labels: Labels
     spec: JobSpec
     spec_hash: str
+    cloned_from: str | None = None
+    """The job whose spec this one submitted again."""
     version: int
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+
+
+class JobClone(BaseModel):
+    """What may be different of a job's clone."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    name: Name | None = None
+    """Left out, the job's own."""
 
 
 class JobChange(BaseModel):

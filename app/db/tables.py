@@ -87,12 +87,14 @@ class Job(_Owned, Base):
         Index(None, "tenant_id", "id"),
         Index("ix_jobs_queue", "state", "blocked_by", "priority", "id"),
         Index(None, "dataset_id"),
+        Index(None, "cloned_from"),
     )
 
     name: Mapped[str | None] = mapped_column(String(200))
     spec: Mapped[dict[str, Any]] = mapped_column(Json)
     spec_hash: Mapped[str] = mapped_column(Sha256)
     dataset_id: Mapped[str] = mapped_column(Id, ForeignKey("datasets.id"))
+    cloned_from: Mapped[str | None] = mapped_column(Id, ForeignKey("jobs.id", ondelete="SET NULL"))
     labels: Mapped[dict[str, str]] = mapped_column(Json)
     priority: Mapped[int] = mapped_column(Integer)
     max_attempts: Mapped[int] = mapped_column(Integer)

@@ -58,7 +58,12 @@ def _verdict(spec: JobSpec, errors: list[Problem], **more: Any) -> Validation:
 
 
 async def submit(
-    session: AsyncSession, tenant: str, spec: JobSpec, max_parameters: int, job_id: str | None = None
+    session: AsyncSession,
+    tenant: str,
+    spec: JobSpec,
+    max_parameters: int,
+    job_id: str | None = None,
+    cloned_from: str | None = None,
 ) -> Job:
     """Queue a job. Raises InvalidSpec with everything that keeps it from running."""
     named, problems = await find(session, tenant, spec)
@@ -74,6 +79,7 @@ async def submit(
         spec=spec.model_dump(mode="json"),
         spec_hash=spec_hash(spec),
         dataset_id=named.dataset.id,
+        cloned_from=cloned_from,
         labels=spec.labels,
         priority=spec.priority,
         max_attempts=spec.max_attempts,
@@ -94,6 +100,18 @@ def _queued(job: Job) -> JobEvent:
     return JobEvent(
         job_id=job.id, seq=1, tenant_id=job.tenant_id, attempt=0, type="job.queued", time=job.created_at, data=facts
     )
+
+
+async def clone(session: AsyncSession, tenant: str, job_id: str, name: str | None, max_parameters: int) -> Job:
+    """Queue a job's resolved spec again: the same inputs and settings, so on the same CPU the same student, bit by bit.
+
+    Raises InvalidSpec where the spec can no longer run.
+    """
+    original = await get(session, tenant, job_id)
+    spec = JobSpec.model_validate(original.spec)
+    if name is not None:
+        spec = spec.model_copy(update={"name": name})
+    return await submit(session, tenant, spec, max_parameters, cloned_from=original.id)
 
 
 async def get(session: AsyncSession, tenant: str, job_id: str) -> Job:

@@ -1,4 +1,4 @@
-"""`stillhouse jobs`, `show`, `cancel`."""
+"""`stillhouse jobs`, `show`, `cancel`, `clone`."""
 
 from itertools import islice
 from typing import Annotated
@@ -7,6 +7,7 @@ import typer
 
 from app.contract.resources import Job
 from app.contract.teachers import members_of
+from stillhouse.commands.following import follow_to_the_end
 from stillhouse.commands.terminal import URL, AsJson, JobId, Url, connect, print_json, table
 from stillhouse.follow import span
 
@@ -60,6 +61,23 @@ def cancel(job: JobId, url: Url = URL) -> None:
         typer.echo(f"{job} is {client.jobs.get(job).cancel().state}")
 
 
+def clone(
+    job: JobId,
+    name: Annotated[str | None, typer.Option(help="Of the new job; by default the same.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Show the progress until the job's end.")] = False,  # noqa: FBT002
+    url: Url = URL,
+) -> None:
+    """Submit a job's spec again: the same inputs and settings, so on the same CPU the same student. Prints the new id.
+
+    Example: `stillhouse clone job_0193… --follow`
+    """
+    with connect(url) as client:
+        made = client.jobs.get(job).clone(name=name)
+        typer.echo(made.id)
+        if follow:
+            follow_to_the_end(made)
+
+
 def _row(job: Job) -> tuple[str, ...]:
     return (job.id, job.name or "-", job.state, f"{job.progress:.0%}", f"{job.created_at:%Y-%m-%d %H:%M:%S}")
 
@@ -83,6 +101,7 @@ def _facts(job: Job) -> list[tuple[str, str]]:
         ("data", job.spec.transfer_set),
         ("objective", ", ".join(f"{kind} x {weight}" for kind, weight in run.items())),
         ("labels", ", ".join(f"{key}:{value}" for key, value in job.labels.items())),
+        ("clone of", job.cloned_from or ""),
         ("created", f"{job.created_at:%Y-%m-%d %H:%M:%S %Z}"),
         ("finished", f"{job.finished_at:%Y-%m-%d %H:%M:%S %Z}" if job.finished_at else ""),
     ]

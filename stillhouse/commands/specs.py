@@ -18,14 +18,21 @@ class UnreadableSpec(StillhouseError):
 
 
 def read_spec(path: Path) -> dict[str, Any]:
-    """Return the spec as written; raise UnreadableSpec."""
+    """Return the spec as written, or the one that a `job.lock.json` holds; raise UnreadableSpec."""
     try:
         spec = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UnreadableSpec(f"{path} is not YAML: {error}") from error
     if not isinstance(spec, dict):
         raise UnreadableSpec(f"{path} does not hold a mapping (teacher: …, student: …, transfer_set: …)")
-    return spec
+    return _locked(spec) or spec
+
+
+def _locked(document: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the resolved spec of a lock file; None for any other document."""
+    job = document.get("job")
+    spec = job.get("spec") if isinstance(job, dict) and "digests" in document else None
+    return spec if isinstance(spec, dict) else None
 
 
 def with_uploads(

@@ -26,7 +26,8 @@ def submit(
     """Submit a job, after uploading the files that its spec names.
 
     `teacher:` and `transfer_set:` are ids, or `{file:, architecture:, key_map:}` and `{file:, format:, splits:}`, with
-    paths relative to the spec. The job's id goes to standard output, all else to standard error.
+    paths relative to the spec. A `job.lock.json` submits the job that it is of again. The job's id goes to standard
+    output, all else to standard error.
 
     Example: `stillhouse submit spec.yaml --follow`
     """

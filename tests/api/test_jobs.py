@@ -28,6 +28,34 @@ def test_a_job_on_unknown_inputs_names_both_fields(house: House) -> None:
     assert [error["pointer"] for error in answer.json()["errors"]] == ["/teacher", "/transfer_set"]
 
 
+def test_a_clone_is_the_same_job_again(house: House) -> None:
+    job = house.submit(name="first", labels={"team": "a"}, seed=7)
+    path, key = f"/v1/jobs/{job['id']}/clone", {"Idempotency-Key": "k"}
+    clone = house.client.post(path, headers=key).json()
+    assert clone["id"] != job["id"]
+    assert (clone["cloned_from"], job["cloned_from"]) == (job["id"], None)
+    assert (clone["spec"], clone["spec_hash"]) == (job["spec"], job["spec_hash"])
+    assert house.client.post(path, headers=key).json()["id"] == clone["id"]
+    other = house.client.post(f"/v1/jobs/{clone['id']}/clone", headers=key)
+    assert other.json()["code"] == "idempotency_key_reused"
+    assert house.client.post(path, json={"name": "second"}).json()["name"] == "second"
+    assert house.client.post(path, json={"seed": 8}).json()["errors"][0]["pointer"] == "/seed"
+    assert house.client.post("/v1/jobs/job_0/clone").status_code == 404
+    house.client.post(f"/v1/jobs/{job['id']}/cancel")
+    assert house.client.delete(f"/v1/jobs/{job['id']}").status_code == 204
+    assert house.client.get(f"/v1/jobs/{clone['id']}").json()["cloned_from"] is None
+
+
+def test_a_clone_says_which_input_can_no_longer_be_used(house: House) -> None:
+    model, dataset = house.register("models", architecture=TEACHER), house.register("datasets")
+    spec = {"teacher": model["id"], "student": STUDENT, "transfer_set": dataset["id"]}
+    job = house.client.post("/v1/jobs", json=spec).json()
+    house.inspect(ModelInspection(problems=[Problem(detail="it holds NaN")]))
+    answer = house.client.post(f"/v1/jobs/{job['id']}/clone")
+    assert answer.json()["code"] == "invalid_spec"
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["/teacher"]
+
+
 MLP = STUDENT["architecture"]
 HUGE = {**MLP, "hidden": [65536, 65536]}
 

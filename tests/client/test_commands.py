@@ -63,6 +63,14 @@ def test_cancel_asks_for_the_end(stillhouse, script, answers):
     assert stillhouse("cancel", answers.JOB).stdout == f"{answers.JOB} is cancelling\n"
 
 
+def test_clone_prints_the_new_id(stillhouse, script, answers):
+    script.on("GET", f"/v1/jobs/{answers.JOB}", answers.json(answers.job("succeeded")))
+    made = answers.job(id="job_2", cloned_from=answers.JOB)
+    script.on("POST", f"/v1/jobs/{answers.JOB}/clone", answers.json(made, 201))
+    assert stillhouse("clone", answers.JOB, "--name", "again").stdout == "job_2\n"
+    assert json.loads(script.asked[-1].body) == {"name": "again"}
+
+
 def test_logs_are_printed_as_they_are(stillhouse, script, answers):
     script.on("GET", f"/v1/jobs/{answers.JOB}", answers.json(answers.job("running")))
     script.on("GET", f"/v1/jobs/{answers.JOB}/logs", answers.Answer(200, "Gerät: cpu\n[bold]\n".encode()))
@@ -98,6 +106,14 @@ def test_submit_sends_the_spec_and_prints_the_id(stillhouse, script, answers, tm
     result = stillhouse("submit", path)
     assert result.stdout == f"{answers.JOB}\n"
     assert json.loads(script.asked[0].body) == {**answers.SPEC, "objektive": []}  # the service judges, not the client
+
+
+def test_submit_takes_the_spec_out_of_a_lock_file(stillhouse, script, answers, tmp_path):
+    script.on("POST", "/v1/jobs", answers.json(answers.job(), 201))
+    lock = {"version": 1, "digests": {"student": "0"}, "job": {"spec": answers.SPEC}}
+    (tmp_path / "job.lock.json").write_text(json.dumps(lock))
+    assert stillhouse("submit", tmp_path / "job.lock.json").exit_code == 0
+    assert json.loads(script.asked[0].body) == answers.SPEC
 
 
 @pytest.mark.parametrize(

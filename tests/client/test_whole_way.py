@@ -143,6 +143,19 @@ def test_a_student_teaches_the_next_one(client, small):
     assert [job.id for job in client.jobs.list(teacher=assistant)] == [second.id]
 
 
+def test_a_clone_and_a_lock_file_give_the_same_student(client, small, tmp_path):
+    teacher, data = small
+    job = client.jobs.create(teacher=teacher, transfer_set=data, student=STUDENT, training={"epochs": 2}, control=False)
+    lock = next(one for one in job.wait(timeout=60).artifacts if one.kind == "lock").download(tmp_path)
+    clone = job.clone(name="once more")
+    assert (clone.resource.cloned_from, clone.name) == (job.id, "once more")
+    result = CliRunner().invoke(app, ["submit", str(lock), "--url", client.url])
+    assert result.exit_code == 0, result.output
+    again = client.jobs.get(result.stdout.strip())
+    students = {one.wait(timeout=60).student.sha256 for one in (job, clone, again)}
+    assert len(students) == 1
+
+
 def test_validation_points_at_everything(client, small):
     teacher, data = small
     spec = {"teacher": teacher.id, "transfer_set": data.id, "student": STUDENT, "training": {"epochs": 0}, "sed": 1}
