@@ -3,16 +3,18 @@
 An objective is a list of terms; the loss is the sum of each term's value times its weight.
 """
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from app.contract.base import Contract
 from app.contract.schedules import Linear, Share, Temperature, Weight
 
+Part = Literal["all", "labelled", "unlabelled"]
+
 
 class Term(Contract):
-    """What every term has: a weight, and facts for the catalogue."""
+    """What every term has: a weight, the samples that it looks at, and facts for the catalogue."""
 
     title: ClassVar[str]
     formula: ClassVar[str]
@@ -23,6 +25,26 @@ class Term(Contract):
 
     weight: Weight = 1.0
     """What the term's value is multiplied with; a number or a schedule."""
+    on: Part = "all"
+    """The samples that the term looks at, and over which it is averaged: those with a label, those without, or all that
+    it can (a term of labels alone: those with one)."""
+
+    @model_validator(mode="after")
+    def _has_what_it_needs(self) -> Self:
+        if "labels" in self.needs and self.on == "unlabelled":
+            raise ValueError("this term needs labels, so it cannot look at unlabelled samples")
+        return self
+
+    @property
+    def part(self) -> Part:
+        """The samples that it learns from: `on`, less those that a term of labels alone has no use for."""
+        return "labelled" if self.needs == {"labels"} else self.on
+
+    def sees(self, labelled: int, unlabelled: int) -> int:
+        """Return how many of so many samples it learns from."""
+        if "labels" in self.needs and not labelled:
+            return 0
+        return {"all": labelled + unlabelled, "labelled": labelled, "unlabelled": unlabelled}[self.part]
 
 
 class SoftTarget(Term):
@@ -81,5 +103,25 @@ class AnnealedTarget(Term):
     """λ: the label's share of the target; the paper's rises from 0 to 1 over the training."""
 
 
-ObjectiveTerm = Annotated[SoftTarget | HardTarget | LogitMse | AnnealedTarget, Field(discriminator="kind")]
-TERMS: tuple[type[Term], ...] = (SoftTarget, HardTarget, LogitMse, AnnealedTarget)
+class PseudoLabel(Term):
+    """Cross-entropy to the teacher's class as if it were the label; by default on the samples that have none.
+
+    Samples of which the teacher is less sure than `threshold` take no part; they still count in the mean (as in
+    FixMatch), so a batch with few sure ones weighs little.
+    """
+
+    title: ClassVar[str] = "Pseudo labels"
+    formula: ClassVar[str] = "mean_unlabelled 1(max softmax(t) ≥ threshold) · CE(argmax t, softmax(s))"
+    paper: ClassVar[str] = "Lee 2013, ICML workshop; threshold: Sohn et al. 2020 (FixMatch), arXiv:2001.07685"
+    needs: ClassVar[frozenset[Literal["teacher", "labels"]]] = frozenset({"teacher"})
+
+    kind: Literal["pseudo_label"] = "pseudo_label"
+    on: Part = "unlabelled"
+    threshold: float = Field(default=0.0, ge=0, lt=1)
+    """The probability that the teacher must give its class."""
+
+
+ObjectiveTerm = Annotated[
+    SoftTarget | HardTarget | LogitMse | AnnealedTarget | PseudoLabel, Field(discriminator="kind")
+]
+TERMS: tuple[type[Term], ...] = (SoftTarget, HardTarget, LogitMse, AnnealedTarget, PseudoLabel)

@@ -123,14 +123,15 @@ def _takes(spec: JobSpec, named: Named, kind: SampleKind, shape: tuple[int, ...]
 
 
 def _labels(spec: JobSpec, found: DatasetInspection) -> Iterator[Problem]:
-    if found.labelled_splits.get("train"):
-        return
+    labelled, unlabelled = _counts(found)
     active = [(index, term) for index, term in enumerate(spec.objective) if max(extremes(term.weight)) > 0]
-    if all("labels" in term.needs for _, term in active):
+    if not any(term.sees(labelled, unlabelled) for _, term in active) and (labelled or unlabelled):
         detail = "every term of the objective needs labels, and no training sample of the transfer set has one"
+        if labelled:
+            detail = "every term of the objective looks at unlabelled samples, and all of the training part have labels"
         yield Problem(pointer=f"/objective/{active[0][0]}", detail=detail)
     for index, term in enumerate(spec.objective):
-        if _cannot_do_without(term):
+        if _cannot_do_without(term) and not labelled:
             detail = f"{term.title} needs labels, and no training sample of the transfer set has one"
             yield Problem(pointer=f"/objective/{index}", detail=detail)
 
@@ -146,12 +147,19 @@ def _advice(spec: JobSpec, found: DatasetInspection) -> Iterator[Problem]:
         yield Problem(pointer="/training/early_stopping", detail=detail)
     if spec.views != Fresh() and not spec.augmentation:
         yield Problem(pointer="/views", detail="without augmentation there is but one view of each sample")
-    if not found.labelled_splits.get("train"):
-        if spec.control:
-            yield Problem(pointer="/control", detail="without labels there is no student to train without the teacher")
-        for index, term in enumerate(spec.objective):
-            if term.needs == {"labels"}:
-                yield Problem(pointer=f"/objective/{index}", detail=f"{term.title} takes no part: there are no labels")
+    labelled, unlabelled = _counts(found)
+    if spec.control and not labelled:
+        yield Problem(pointer="/control", detail="without labels there is no student to train without the teacher")
+    why = "every training sample has a label" if labelled else "there are no labels"
+    for index, term in enumerate(spec.objective):
+        if not term.sees(labelled, unlabelled) and not _cannot_do_without(term):
+            yield Problem(pointer=f"/objective/{index}", detail=f"{term.title} takes no part: {why}")
+
+
+def _counts(found: DatasetInspection) -> tuple[int, int]:
+    """Return how many training samples carry a label, and how many do not."""
+    labelled = found.labelled_splits.get("train", 0)
+    return labelled, found.splits.get("train", 0) - labelled
 
 
 def inspected(dataset: Dataset) -> DatasetInspection | None:

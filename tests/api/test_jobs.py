@@ -69,6 +69,7 @@ HUGE = {**MLP, "hidden": [65536, 65536]}
         ({"width": 6}, {}, "/teacher", "does not fit the transfer set"),
         ({"classes": 7}, {}, "/transfer_set", "labels up to 6"),
         ({"labelled": 0}, {"objective": [{"kind": "hard_target"}]}, "/objective/0", "needs labels"),
+        ({}, {"objective": [{"kind": "pseudo_label"}]}, "/objective/0", "looks at unlabelled samples"),
         ({}, {"training": {"batch_size": 1000}}, "/training/batch_size", "larger than the training part, which has"),
         ({"labelled": 0}, {"objective": [{"kind": "annealed_target"}]}, "/objective/0", "needs labels"),
     ],

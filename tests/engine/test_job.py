@@ -120,6 +120,28 @@ def test_no_labels_at_all(tmp_path: Path, run_here: RunHere) -> None:
     }  # fmt: skip
 
 
+def test_each_part_has_its_own_terms(tmp_path: Path, run_here: RunHere) -> None:
+    labels = np.where(np.arange(120) % 3 == 0, blobs(120)[1], -1)
+    terms = [
+        {"kind": "hard_target"},
+        {"kind": "pseudo_label", "threshold": 0.4},
+        {"kind": "logit_mse", "on": "labelled"},
+    ]
+    folder = make(tmp_path, labels=labels, spec={"objective": terms, "control": False})
+    run_here(folder)
+    assert not of_type(folder, "notice")
+    last = of_type(folder, "step")[-1].metrics
+    assert all(last[f"loss/{term['kind']}"] > 0 for term in terms)
+
+
+def test_terms_on_a_part_that_is_not_there(tmp_path: Path, run_here: RunHere) -> None:
+    run_here(make(tmp_path / "a", spec={"objective": [{"kind": "hard_target"}, {"kind": "pseudo_label"}]}))
+    (notice,) = of_type(tmp_path / "a", "notice")
+    assert notice.text == "Every training sample carries a label: pseudo_label takes no part."
+    with pytest.raises(EngineFailure, match=r"looks at unlabelled samples alone \(pseudo_label\): nothing would be"):
+        run_here(make(tmp_path / "b", spec={"objective": [{"kind": "pseudo_label"}]}))
+
+
 def test_a_batch_larger_than_the_set_is_refused(tmp_path: Path, run_here: RunHere) -> None:
     with pytest.raises(
         EngineFailure, match=r"A batch of 100,000 is larger than the training part, which has \d+ samples"
@@ -170,7 +192,7 @@ REFUSED: list[tuple[dict[str, Any], FailureCode, str]] = [
     (
         {"student": Mlp(inputs=6, classes=4)},
         FailureCode.INVALID_SPEC,
-        "teacher has 3 classes and the student 4",
+        "teacher tells 3 classes apart and the student 4",
     ),
     ({"student": Mlp(inputs=7, classes=3)}, FailureCode.INVALID_SPEC, "does not fit the student: an mlp with inputs=7"),
     (

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from app.contract.objectives import TERMS, AnnealedTarget, HardTarget, LogitMse, SoftTarget, Term
+from app.contract.objectives import TERMS, AnnealedTarget, HardTarget, LogitMse, Part, PseudoLabel, SoftTarget, Term
 from app.contract.schedules import Linear
 from worker.engine import build
 from worker.engine.batch import Batch, Position
@@ -119,6 +119,35 @@ def test_annealing_mixes_targets_and_gives_unlabelled_samples_to_the_teacher() -
     torch.testing.assert_close(found, -(target * torch.log_softmax(student_BC, 1)).sum(1).mean())
 
 
+@pytest.mark.parametrize("term", [SoftTarget, LogitMse, PseudoLabel, AnnealedTarget], ids=lambda term: term.__name__)
+@pytest.mark.parametrize("part", ["labelled", "unlabelled"])
+def test_a_term_on_a_part_is_the_term_on_that_part_alone(term: type[Term], part: Part) -> None:
+    if term is AnnealedTarget and part == "unlabelled":
+        return
+    student_BC, teacher_BC, labels_B = logits(6)
+    labels_B[[0, 3]] = -1
+    kept = [row for row in range(6) if (labels_B[row] >= 0) == (part == "labelled")]
+    found = value(term(on=part), batch(student_BC, teacher_BC, labels_B))
+    alone = value(term(on="all"), batch(student_BC[kept], teacher_BC[kept], labels_B[kept]))
+    torch.testing.assert_close(found, alone)
+    (gradient,) = torch.autograd.grad(found, student_BC)
+    others = [row for row in range(6) if row not in kept]
+    assert not gradient[others].any()
+    assert gradient[kept].any(1).all()
+
+
+def test_pseudo_labels_are_the_teachers_classes_where_it_is_sure() -> None:
+    student_BC, teacher_BC, labels_B = logits(6)
+    labels_B[:4] = -1
+    sure_B, class_B = torch.softmax(teacher_BC, 1).max(1)
+    threshold = float(sure_B[:4].sort().values[1:3].mean())  # two of the four are surer than that
+    found = value(PseudoLabel(threshold=threshold), batch(student_BC, teacher_BC, labels_B))
+    log_q = torch.log_softmax(student_BC, 1)
+    taken = [row for row in range(4) if sure_B[row] >= threshold]
+    assert len(taken) == 2
+    assert found.item() == pytest.approx(-sum(log_q[row, class_B[row]].item() for row in taken) / 4, rel=1e-12)
+
+
 @pytest.mark.parametrize("term", TERMS, ids=lambda term: term.__name__)
 def test_gradients_agree_with_finite_differences(term: type[Term]) -> None:
     student_BC, teacher_BC, labels_B = logits(4)
@@ -153,11 +182,14 @@ def test_finite_at_saturation(term: type[Term], scale: float, seed: int, classes
 
 @pytest.mark.parametrize("term", TERMS, ids=lambda term: term.__name__)
 @pytest.mark.parametrize("parts", [1, 2, 3, 8])
-def test_shares_of_micro_batches_add_up(term: type[Term], parts: int) -> None:
+@pytest.mark.parametrize("part", ["all", "labelled", "unlabelled"])
+def test_shares_of_micro_batches_add_up(term: type[Term], parts: int, part: Part) -> None:
+    if "labels" in term.needs and part == "unlabelled":
+        return
     student_BC, teacher_BC, labels_B = logits(8)
     labels_B[:3] = -1
     labelled = int((labels_B >= 0).sum())
-    objective = build.objective([term()])
+    objective = build.objective([term(on=part)])
     whole, _ = objective(batch(student_BC, teacher_BC, labels_B))
     (whole_gradient,) = torch.autograd.grad(whole, student_BC)
     pieces = zip(

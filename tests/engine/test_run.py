@@ -54,7 +54,9 @@ def test_soft_targets_cost_one_teacher_pass(tmp_path: Path, lay_out: LayOut) -> 
 def gradients(folder: Path, lay_out: LayOut, accumulation: int) -> list[torch.Tensor]:
     labels = np.array([0, -1, 2, 1, -1, -1, 0, 1])
     inputs = np.random.default_rng(1).normal(size=(8, 6)).astype(np.float32)
-    objective = [{"kind": kind} for kind in ("soft_target", "hard_target", "logit_mse", "annealed_target")]
+    kinds = ("soft_target", "hard_target", "logit_mse", "annealed_target", "pseudo_label")
+    objective: list[dict[str, object]] = [{"kind": kind} for kind in kinds]
+    objective += [{"kind": "soft_target", "on": "unlabelled"}, {"kind": "logit_mse", "on": "labelled"}]
     training = {
         "epochs": 1,
         "batch_size": 8,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from app.contract.objectives import Part
 from app.contract.schedules import Schedule, value_at
 from worker.engine.views import Blend
 
@@ -27,8 +28,8 @@ class Position:
 class Batch:
     """One micro-batch, and the size of the accumulated batch that it is a part of.
 
-    A term returns its *share*: the sum over its valid samples here, divided by the number of valid samples in the whole
-    accumulated batch. So shares add up to the value on the whole batch however it is cut.
+    A term returns its *share*: the sum over its samples here, divided by the number of its samples in the whole
+    accumulated batch (see `mean`). So shares add up to the value on the whole batch however it is cut.
     """
 
     student_BC: Tensor
@@ -39,7 +40,17 @@ class Batch:
     samples: int
     """Samples in the whole accumulated batch."""
     labelled: Tensor | int
-    """Labelled samples in the whole accumulated batch, at least 1."""
+    """Labelled samples in the whole accumulated batch."""
     position: Position
     blend: Blend | None = None
     """The other labels of mixed samples."""
+
+    def mean(self, value_B: Tensor, part: Part) -> Tensor:
+        """Return this micro-batch's share of the mean over the samples of a part; 0 where it has none."""
+        if part == "all" or (part == "labelled" and isinstance(self.labelled, int) and self.labelled == self.samples):
+            return value_B.sum() / self.samples
+        labelled = part == "labelled"
+        count = self.labelled if labelled else self.samples - self.labelled
+        # Masked and not indexed: picking rows would wait for the device to count them.
+        kept_B = value_B.where((self.labels_B >= 0) == labelled, 0.0)
+        return kept_B.sum() / (count.clamp(min=1) if isinstance(count, Tensor) else max(count, 1))

@@ -70,7 +70,7 @@ def metrics(
         teacher_NC if objective.needs_teacher else None,
         labels_N,
         len(labels_N),
-        max(labelled, 1),
+        labelled,
         position,
     )
     with torch.inference_mode():

@@ -59,8 +59,8 @@ class TransferSet:
         return all(len(self.rows[part]) == len(self.labelled_rows[part]) for part in self.rows)
 
     def count_labelled(self, labels_B: Tensor) -> Tensor | int:
-        """Return the number of labels in a batch of them, at least 1, without waiting for the device."""
-        return len(labels_B) if self.labelled_throughout else (labels_B != UNLABELLED).sum().clamp(min=1)
+        """Return the number of labels in a batch of them, without waiting for the device."""
+        return len(labels_B) if self.labelled_throughout else (labels_B != UNLABELLED).sum()
 
 
 def load_network(folder: Path, source: NetworkInput, who: str, where: torch.device) -> StoredNetwork:

@@ -15,23 +15,36 @@ def taking_part(terms: Sequence[ObjectiveTerm], transfer_set: TransferSet) -> tu
 
     Raises EngineFailure where nothing would be learnt.
     """
-    if len(transfer_set.labelled_rows["train"]):
-        return tuple(terms), ""
-    able = tuple(term for term in terms if "labels" not in term.needs)
-    idle = ", ".join(term.kind for term in terms if "labels" in term.needs)
+    labelled, unlabelled = _counts(transfer_set, "train")
+    able = tuple(term for term in terms if term.sees(labelled, unlabelled))
+    idle = ", ".join(term.kind for term in terms if term not in able)
     if not any(max(extremes(term.weight)) > 0 for term in able):
-        text = f"No training sample carries a label, and the objective needs labels ({idle}): nothing would be learnt."
+        needs = "needs labels" if not labelled else "looks at unlabelled samples alone"
+        text = f"{_why_idle(labelled)}, and the objective {needs} ({idle}): nothing would be learnt."
         raise EngineFailure(FailureCode.INVALID_TRANSFER_SET, text)
-    return able, f"No training sample carries a label: {idle} takes no part." if idle else ""
+    return able, f"{_why_idle(labelled)}: {idle} takes no part." if idle else ""
+
+
+def _why_idle(labelled: int) -> str:
+    return "Every training sample carries a label" if labelled else "No training sample carries a label"
+
+
+def _counts(transfer_set: TransferSet, part: str) -> tuple[int, int]:
+    """Return how many samples of a part carry a label, and how many do not."""
+    labelled = len(transfer_set.labelled_rows[part])
+    return labelled, len(transfer_set.rows[part]) - labelled
 
 
 def why_not_monitored(stopping: EarlyStopping, terms: Sequence[ObjectiveTerm], transfer_set: TransferSet) -> str | None:
     """Return why early stopping cannot see what it monitors, or None."""
     if not len(transfer_set.rows["validation"]):
         return "Early stopping needs a validation split, and the transfer set has none."
-    needs_labels = stopping.monitor == "accuracy" or (
-        stopping.monitor == "loss" and all("labels" in term.needs for term in terms)
-    )
-    if needs_labels and not len(transfer_set.labelled_rows["validation"]):
+    labelled, unlabelled = _counts(transfer_set, "validation")
+    blind = not any(term.sees(labelled, unlabelled) for term in terms)
+    if (stopping.monitor == "accuracy" or (stopping.monitor == "loss" and blind)) and not labelled:
         return f"Early stopping on {stopping.monitor} needs labels, and no validation sample carries one."
+    if stopping.monitor == "loss" and blind:
+        return (
+            "Early stopping on loss sees nothing: every validation sample carries a label, and no term looks at those."
+        )
     return None

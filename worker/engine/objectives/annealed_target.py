@@ -21,7 +21,7 @@ class Loss(nn.Module):
         share_B1 = (batch.labels_B >= 0).to(target_BC.dtype).mul(share).unsqueeze(1)
         label_BC = _one_hot(batch).to(target_BC.dtype)
         target_BC = share_B1 * label_BC + (1 - share_B1) * target_BC
-        return -(target_BC * log_softmax(batch.student_BC, dim=1)).sum() / batch.samples
+        return batch.mean(-(target_BC * log_softmax(batch.student_BC, dim=1)).sum(1), self.term.part)
 
 
 def _one_hot(batch: Batch) -> Tensor:

@@ -20,15 +20,13 @@ class Loss(nn.Module):
         self.term = term
 
     def forward(self, batch: Batch) -> Tensor:
+        own_B = self._against(batch.student_BC, batch.labels_B)
         if batch.blend is None:
-            return self._against(batch.student_BC, batch.labels_B, "sum") / batch.labelled
+            return batch.mean(own_B, self.term.part)
         # Cross-entropy is linear in its target: a mixed target's is the mixture of both.
-        own_B = self._against(batch.student_BC, batch.labels_B, "none")
-        other_B = self._against(batch.student_BC, batch.blend.labels_B.where(batch.labels_B >= 0, UNLABELLED), "none")
-        return torch.lerp(other_B, own_B, batch.blend.share_B).sum() / batch.labelled
+        other_B = self._against(batch.student_BC, batch.blend.labels_B)
+        return batch.mean(torch.lerp(other_B, own_B, batch.blend.share_B), self.term.part)
 
-    def _against(self, student_BC: Tensor, labels_B: Tensor, reduction: str) -> Tensor:
+    def _against(self, student_BC: Tensor, labels_B: Tensor) -> Tensor:
         smoothing = self.term.label_smoothing
-        return cross_entropy(
-            student_BC, labels_B, ignore_index=UNLABELLED, reduction=reduction, label_smoothing=smoothing
-        )
+        return cross_entropy(student_BC, labels_B, ignore_index=UNLABELLED, reduction="none", label_smoothing=smoothing)

@@ -16,5 +16,4 @@ class Loss(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         assert batch.teacher_BC is not None
-        classes = batch.student_BC.shape[1]
-        return mse_loss(batch.student_BC, batch.teacher_BC, reduction="sum") / (batch.samples * classes)
+        return batch.mean(mse_loss(batch.student_BC, batch.teacher_BC, reduction="none").mean(1), self.term.part)

@@ -20,5 +20,5 @@ class Loss(nn.Module):
         student_BC = log_softmax(batch.student_BC / temperature, dim=1)
         # Both sides as logarithms: at saturation exp(log p) · (log p - log q) is 0 where p · log p would be NaN.
         teacher_BC = log_softmax(batch.teacher_BC / temperature, dim=1)
-        total = kl_div(student_BC, teacher_BC, reduction="sum", log_target=True)
-        return total * (temperature**2 / batch.samples)
+        divergence_B = kl_div(student_BC, teacher_BC, reduction="none", log_target=True).sum(1)
+        return batch.mean(divergence_B, self.term.part) * temperature**2
