@@ -6,6 +6,7 @@ from pydantic import Field
 
 from app.contract.base import Contract
 from app.contract.errors import Problem
+from app.contract.preprocessing import Preprocessing
 from app.contract.samples import SampleKind
 
 
@@ -58,6 +59,10 @@ class ModelInspection(Contract):
     missing: list[str] = Field(default_factory=list)
     unexpected: list[str] = Field(default_factory=list)
     misshaped: list[Misfit] = Field(default_factory=list)
+    preprocessing: Preprocessing | None = None
+    """How the file itself says that its network sees samples, where the registration did not."""
+    notices: list[str] = Field(default_factory=list)
+    """What was found and left aside."""
     onnx: OnnxModel | None = None
     """Of an ONNX model: what goes in and comes out."""
     problems: list[Problem] = Field(default_factory=list)

@@ -76,7 +76,7 @@ class ModelCreate(BaseModel):
     """Renames parameter prefixes (yours -> the family's). Left out, an unambiguous match by shape is found."""
     preprocessing: Preprocessing | None = None
     """How the network reads texts (a tokenizer, or words with the vocabulary that it was trained with) or which pixels
-    it takes (`image`: mean, std, size)."""
+    it takes (`image`: mean, std, size). Left out, it is what the file of a student made here says itself."""
     class_names: ClassNames | None = None
     """What the outputs stand for, in their order. Jobs then go by names: a transfer set may have the same classes in
     another order, or fewer of them. Left out, classes are what their numbers say."""

@@ -29,5 +29,6 @@ def class_names_of(model: Model) -> Names:
 
 
 def preprocessing_of(model: Model) -> Preprocessing | None:
-    """Return the model's preprocessing as the contract's class."""
-    return None if model.preprocessing is None else PREPROCESSING.validate_python(model.preprocessing)
+    """Return the preprocessing in force: the one given, or the one that the inspection found in the file."""
+    known = model.preprocessing or (model.inspection or {}).get("preprocessing")
+    return None if known is None else PREPROCESSING.validate_python(known)

@@ -12,7 +12,7 @@ from app.db.base import new_id
 from app.db.session import doorbells
 from app.db.tables import Artifact, File, Job, Model
 from app.files.repository import FileRepository
-from app.jobs.named import Named, find, student_class_names, student_key_map
+from app.jobs.named import Named, find, student_class_names, student_key_map, student_preprocessing
 from app.jobs.repository import JobRepository
 from app.models.repository import ModelRepository
 from app.queue import Doorbell
@@ -47,8 +47,18 @@ def _awaited(job: Job, spec: JobSpec, named: Named, name: str | None) -> Model:
         state=InspectionState.AWAITED.value,
         architecture=named.student_architecture(spec).model_dump(mode="json"),
         key_map=student_key_map(spec, named),
-        class_names=list(student_class_names(spec, named)) or None,
+        **_known(spec, named),
     )
+
+
+def _known(spec: JobSpec, named: Named) -> dict[str, Any]:
+    """Return what can be said of a student before its file is looked at; that has what it learnt from its job's set."""
+    preprocessing = student_preprocessing(spec, named)
+    whole = preprocessing is not None and preprocessing.whole()
+    return {
+        "class_names": list(student_class_names(spec, named)) or None,
+        "preprocessing": preprocessing.model_dump(mode="json") if preprocessing and whole else None,
+    }
 
 
 def _refused(detail: str) -> InvalidRequest:
@@ -62,12 +72,11 @@ async def arrive(session: AsyncSession, job: Job, student: Artifact) -> None:
         return
     file = File(id=new_id("file"), tenant_id=job.tenant_id, name=student.name, size=student.size, sha256=student.sha256)
     await FileRepository(session).add(file)
-    values: dict[str, Any] = {"file_id": file.id, "state": InspectionState.UPLOADED.value}
     # By now the transfer set has been inspected, which it may not have been when the model was registered.
     spec = JobSpec.model_validate(job.spec)
     named, missing = await find(session, job.tenant_id, spec)
     assert named, missing  # nothing can be deleted while a job names it
-    values["class_names"] = list(student_class_names(spec, named)) or None
+    values = {"file_id": file.id, "state": InspectionState.UPLOADED.value, **_known(spec, named)}
     await ModelRepository(session).end_awaiting(job.id, values)
     doorbells(session).extend(Doorbell("inspect", model.id) for model in awaited)
 

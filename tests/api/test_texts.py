@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from app.contract.inspection import ModelInspection
+from app.contract.preprocessing import Words
 from tests.api.conftest import STUDENT, TEACHER, House
 
 WORDS = {"kind": "words", "vocabulary": ["<pad>", "<unk>", "good", "bad"]}
@@ -22,14 +24,13 @@ def test_a_model_keeps_its_preprocessing(house: House) -> None:
 @pytest.mark.parametrize(
     ("architecture", "preprocessing", "words"),
     [
-        (LSTM, None, "has no preprocessing"),
         (LSTM, {"kind": "words"}, "give its vocabulary"),
         ({**LSTM, "vocabulary": 3}, WORDS, "tells 4 tokens apart, and it embeds 3"),
         (LSTM, {"kind": "tokenizer", "content": {"model": {"vocab": {"a": 4}}}}, "tells 5 tokens apart"),
     ],
 )
 def test_a_model_that_cannot_read_is_not_registered(
-    house: House, architecture: dict[str, Any], preprocessing: dict[str, Any] | None, words: str
+    house: House, architecture: dict[str, Any], preprocessing: dict[str, Any], words: str
 ) -> None:
     body = {"file": house.upload().json()["id"], "architecture": architecture, "preprocessing": preprocessing}
     answer = house.client.post("/v1/models", json=body)
@@ -37,6 +38,25 @@ def test_a_model_that_cannot_read_is_not_registered(
     (problem,) = answer.json()["errors"]
     assert problem["pointer"] == "/preprocessing"
     assert words in problem["detail"]
+
+
+def test_a_file_may_say_itself_how_its_network_reads(house: House) -> None:
+    model = house.register("models", architecture=LSTM)
+    house.inspect(ModelInspection(preprocessing=Words(**{**WORDS, "max_tokens": 7})))
+    on_texts = house.ready_text(LSTM, WORDS)
+    spec = {**on_texts, "teacher": model["id"], "student": {"architecture": {**TEXTCNN, "vocabulary": 3}}}
+    (error,) = house.client.post("/v1/jobs", json=spec).json()["errors"]
+    assert "tells 4 tokens apart" in error["detail"]
+    spec["student"] = {"architecture": TEXTCNN}
+    job = house.client.post("/v1/jobs", json=spec).json()["id"]
+    student = house.client.post("/v1/models", json={"job": job}).json()
+    assert (student["state"], student["preprocessing"]["max_tokens"]) == ("awaited", 7)
+
+
+def test_what_a_student_will_learn_of_its_set_is_not_known_before(house: House) -> None:
+    student = {"architecture": TEXTCNN, "preprocessing": {"kind": "words"}}
+    job = house.client.post("/v1/jobs", json={**house.ready_text(LSTM, WORDS), "student": student}).json()["id"]
+    assert house.client.post("/v1/models", json={"job": job}).json()["preprocessing"] is None
 
 
 def test_a_job_on_texts_is_accepted_and_estimated(house: House) -> None:

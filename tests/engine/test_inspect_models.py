@@ -270,3 +270,38 @@ def test_a_tokenizer_is_tried_when_its_model_is_registered(tmp_path: Path) -> No
         assert text in said(inspect_model(path, subject, tmp_path / "weights"))
     subject = InspectModel(architecture=architecture, preprocessing=Words(vocabulary=("a", "b")))
     assert not inspect_model(path, subject, tmp_path / "weights").problems
+
+
+READER = Textcnn(vocabulary=5, embedding=3, filters=2, classes=2)
+PAD_A_B = Words(vocabulary=("<pad>", "a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("metadata", "aside"),
+    [
+        ({"preprocessing": PAD_A_B.model_dump_json()}, None),
+        ({}, None),
+        ({"preprocessing": "resize to 224"}, "not one of Stillhouse"),
+        ({"preprocessing": "[" * 100_000}, "not one of Stillhouse"),
+        ({"preprocessing": Words().model_dump_json()}, "give its vocabulary"),
+        ({"preprocessing": Words(vocabulary=tuple("abcdef")).model_dump_json()}, "tells 6 tokens apart"),
+        ({"preprocessing": '{"kind": "tokenizer", "content": {"model": {"vocab": {"a": 0}}}}'}, "cannot be used"),
+    ],
+    ids=["ours", "none", "foreign", "deep", "not whole", "too large", "broken"],
+)
+def test_a_file_says_how_its_network_reads(tmp_path: Path, metadata: dict[str, str], aside: str | None) -> None:
+    save_file(build.network(READER).state_dict(), tmp_path / "upload", metadata)
+    found = model(tmp_path / "upload", READER)
+    if metadata and not aside:
+        assert (found.preprocessing, found.notices, found.problems) == (PAD_A_B, [], [])
+        return
+    assert found.preprocessing is None
+    assert "The network cannot read: it reads tokens, and has no preprocessing that makes them." in said(found)
+    assert [aside in notice for notice in found.notices] == [True] * bool(aside)
+
+
+def test_what_the_registration_says_goes_before_the_file(tmp_path: Path) -> None:
+    save_file(build.network(READER).state_dict(), tmp_path / "upload", {"preprocessing": PAD_A_B.model_dump_json()})
+    subject = InspectModel(architecture=READER, preprocessing=Words(vocabulary=("x", "y")))
+    found = inspect_model(tmp_path / "upload", subject, tmp_path / "weights")
+    assert (found.preprocessing, found.notices, found.problems) == (None, [], [])

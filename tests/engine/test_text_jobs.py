@@ -15,7 +15,8 @@ from app.contract.preprocessing import PREPROCESSING, Words
 from app.contract.report import Report
 from tests.engine.folders import blobs, make, of_type
 from tests.engine.texts import STUDENT, TEACHER, make_text_job, pieces, sentences
-from worker.engine import build
+from tests.engine.uploads import model
+from worker.engine import build, student_file
 from worker.engine.bench import Bench
 from worker.engine.encoding import Reading
 from worker.engine.failures import EngineFailure
@@ -92,7 +93,8 @@ def test_a_student_without_preprocessing_reads_as_its_teacher(tmp_path: Path, la
 
 def test_words_are_learnt_from_the_training_part_alone(tmp_path: Path, lay_out: LayOut) -> None:
     rows = [{"text": "seen words", "label": 0, "split": "train"}, {"text": "unseen", "label": 1, "split": "test"}]
-    bench = lay_out(make_text_job(tmp_path, rows=rows, read_by_teacher=pieces(), read_by_student={"kind": "words"}))
+    reads: dict[str, Any] = {"read_by_teacher": pieces(), "read_by_student": {"kind": "words"}}
+    bench = lay_out(make_text_job(tmp_path, rows=rows, training={"batch_size": 1}, **reads))
     settings = bench.preparation.of_student
     assert isinstance(settings, Words)
     assert settings.vocabulary == ("<pad>", "<unk>", "seen", "words")
@@ -160,3 +162,22 @@ def test_a_job_reports_its_teachers_pass_once(tmp_path: Path, run_here: RunHere)
     run_here(folder)
     phases = [event.phase for event in of_type(folder, "phase") if event.run is Run.STUDENT]
     assert phases == ["teacher_pass", "training"]
+
+
+def test_a_file_says_how_its_student_reads(tmp_path: Path, run_here: RunHere) -> None:
+    student = Lstm(inputs=4, hidden=3, classes=2, vocabulary=40)
+    spec, reads = {"control": False}, {"kind": "words", "max_tokens": 20}
+    folder = make_text_job(
+        tmp_path, student=student, read_by_teacher=pieces(), read_by_student=reads, spec=spec, training={"epochs": 1}
+    )
+    run_here(folder)
+    manifest = json.loads((folder / "out" / "manifest.json").read_bytes())
+    found = model(folder / "out" / "student.safetensors", student)
+    assert not found.problems
+    assert found.preprocessing == PREPROCESSING.validate_python(manifest["preprocessing"])
+
+
+def test_a_long_preprocessing_stays_out_of_the_file() -> None:
+    assert student_file.metadata_of(Words(vocabulary=("a", "b")))
+    assert not student_file.metadata_of(Words(vocabulary=tuple(f"ü{number}" for number in range(150_000))))
+    assert student_file.metadata_of(None) == {}

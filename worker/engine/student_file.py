@@ -1,7 +1,9 @@
 """The student's weights, `student.safetensors`, under the user's names."""
 
+import json
 from pathlib import Path
 
+from app.contract.preprocessing import Preprocessing
 from worker.engine import key_maps, tensor_file
 from worker.engine.checkpoint import digest, publish
 from worker.engine.distilled import Distilled
@@ -9,15 +11,29 @@ from worker.engine.distilled import Distilled
 NAME = "student.safetensors"
 
 
+_MAX_BYTES = 2 * 2**20
+"""Of the preprocessing as it stands in the header, which readers take up to twice this size."""
+
+
 def write(out: Path, made: Distilled) -> str:
     """Write the student (equal weights give equal bytes); return its SHA-256."""
     student = made.job.student
     names = key_maps.exported(made.weights, student.key_map)
     temporary = out / f"{NAME}.tmp"
-    metadata = {"format": "pt", "architecture": student.architecture.model_dump_json()}
+    metadata = {
+        "format": "pt",
+        "architecture": student.architecture.model_dump_json(),
+        **metadata_of(made.preprocessing),
+    }
     try:
         tensor_file.write(temporary, {names[name]: made.weights[name] for name in names}, metadata)
         publish(temporary, out / NAME)
     finally:
         temporary.unlink(missing_ok=True)
     return digest(out / NAME)
+
+
+def metadata_of(preprocessing: Preprocessing | None) -> dict[str, str]:
+    """Return how the student sees samples, so that its file alone can teach; a longer one is in the manifest only."""
+    text = preprocessing.model_dump_json() if preprocessing else ""
+    return {"preprocessing": text} if text and len(json.dumps(text)) <= _MAX_BYTES else {}

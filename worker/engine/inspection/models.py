@@ -1,24 +1,25 @@
 """Uploaded weights held against the architecture that they are said to be."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from app.contract import inspection
+from app.contract import inspection, reading
 from app.contract.architectures import Onnx
 from app.contract.errors import Problem
 from app.contract.inspection import ModelInspection
 from app.contract.job_file import InspectModel
-from worker.engine import blueprint, build, key_maps, tensor_file
+from worker.engine import blueprint, key_maps, tensor_file
 from worker.engine.failures import Refused
 from worker.engine.file_kinds import recognise
 from worker.engine.fit import Fit, Shape, compare, listed
 from worker.engine.inspection import converter
 from worker.engine.inspection.black_boxes import inspect_onnx
+from worker.engine.inspection.own_preprocessing import own_preprocessing, unusable
 
 _REASONS = {
     "legacy pickle": "The file is a bare pickle, perhaps of torch.save before version 1.6: load it and torch.save its "
@@ -36,6 +37,7 @@ class Weights:
     format: Literal["safetensors", "pickled state dict"]
     tensors: dict[str, Tensor]
     ordered: bool
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     def shapes(self) -> dict[str, Shape]:
         return {name: tuple(tensor.shape) for name, tensor in self.tensors.items()}
@@ -52,7 +54,7 @@ def inspect_model(
         weights = read_weights(path)
     except Refused as refusal:
         return ModelInspection(problems=_problems(refusal.problems))
-    finding = _judge(weights, subject, own)
+    finding = _with_sight(_judge(weights, subject, own), weights.metadata, subject)
     if not finding.problems and weights.format == "pickled state dict":
         tensor_file.write(converted, weights.tensors, {"format": "pt"})
     return finding
@@ -62,7 +64,8 @@ def read_weights(path: Path) -> Weights:
     """Return the tensors of an upload. Raises Refused."""
     kind = recognise(path)
     if kind.name == "safetensors":
-        return Weights("safetensors", tensor_file.load(path)[0], ordered=False)
+        tensors, metadata = tensor_file.load(path)
+        return Weights("safetensors", tensors, ordered=False, metadata=metadata)
     if kind.name == "torch":
         return Weights("pickled state dict", converter.load(path), ordered=True)
     fallback = f"The file is neither safetensors nor a pickled state dict: it looks like {kind.words}."
@@ -71,7 +74,7 @@ def read_weights(path: Path) -> Weights:
 
 def _judge(weights: Weights, subject: InspectModel, own: Mapping[str, Tensor]) -> ModelInspection:
     expected = {name: tuple(tensor.shape) for name, tensor in own.items()}
-    problems = _broken(weights.tensors) + _unreadable(subject)
+    problems = _broken(weights.tensors)
     try:
         key_map, matched = _key_map(weights, subject.key_map, expected)
     except Refused as refusal:
@@ -101,17 +104,22 @@ def _key_map(
     return key_maps.nearest(shapes, expected, ordered=weights.ordered) or {}, False
 
 
-def _unreadable(subject: InspectModel) -> list[str]:
-    if subject.preprocessing is None or "text" not in subject.preprocessing.takes:
-        return []
-    try:
-        tokens = build.encoder(subject.preprocessing).size
-    except Refused as refusal:
-        return refusal.problems
-    embedded = subject.architecture.embeds()
-    if embedded is not None and tokens > embedded:
-        return [f"The preprocessing has {tokens:,} tokens, and the architecture embeds {embedded:,}."]
-    return []
+def _with_sight(finding: ModelInspection, metadata: Mapping[str, str], subject: InspectModel) -> ModelInspection:
+    """Return the finding with how the network sees samples, where only the file says so, and with what is wrong there.
+
+    A network that reads tokens and is nowhere said to get them is rejected.
+    """
+    given, found, aside = subject.preprocessing, None, None
+    if given is None:
+        found, aside = own_preprocessing(metadata, subject.architecture)
+        refusal = reading.refusal(subject.architecture, found)
+        words = f"The network cannot read: {refusal}. Give `preprocessing`."
+    else:
+        refusal = unusable(given, subject.architecture)
+        words = f"{refusal}."
+    problems = [*finding.problems, *(_problems([words]) if refusal else [])]
+    update = {"preprocessing": found, "notices": [aside] if aside else [], "problems": problems}
+    return finding.model_copy(update=update)
 
 
 def _broken(tensors: Mapping[str, Tensor]) -> list[str]:
