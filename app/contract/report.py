@@ -75,5 +75,7 @@ class Report(Contract):
     curves: dict[str, dict[str, Curve]]
     """For each run, the series by name."""
     seed: int
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """What the students were trained with."""
     hardware: Hardware
     versions: dict[str, str]

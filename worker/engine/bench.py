@@ -24,6 +24,7 @@ from worker.engine.initial import initialise
 from worker.engine.inputs import check, load_network, load_transfer_set
 from worker.engine.participation import taking_part, why_not_monitored
 from worker.engine.plan import Plan
+from worker.engine.precision import resolve
 from worker.engine.preparation import Preparation
 from worker.engine.reporter import Reporter
 from worker.engine.run import TrainingRun
@@ -47,6 +48,7 @@ class Bench:
         trial.check_built(job)
         _check_export(job)
         self.device = build.device(job.spec.device)
+        self.precision = resolve(job.spec.training.precision, self.device)
         self.teachers = [load_network(folder, teacher, "teacher", self.device) for teacher in job.teachers]
         weights = job.student.weights
         self.stored = load_network(folder, weights, "student", self.device) if weights else None
@@ -63,7 +65,7 @@ class Bench:
             trial.check_teacher(teacher.architecture, stored.network, sight, self.plan)
         trial.check_student(job.student.architecture, self.student_sight, self.plan)
         self.evaluator = Evaluator(self.transfer_set, self.student_sight, stop, self.plan.batch_size)
-        made_on = surroundings.exactness(self.device)
+        made_on = surroundings.exactness(self.device, self.precision)
         self.checkpoints = Checkpoints(folder / "checkpoints", self.fingerprint, made_on)
 
     @cached_property
@@ -182,6 +184,7 @@ class Bench:
             checkpoints=self.checkpoints,
             reporter=self.reporter,
             stop=self.stop,
+            precision=self.precision,
             share=share,
         )
 

@@ -81,6 +81,7 @@ def _report(bench: Bench, student: Outcome, control: Outcome | None, no_control:
         curves={str(run): outcome.curves for run, outcome in runs.items()},
         seed=spec.seed,
         hardware=surroundings.hardware(bench.device),
+        precision=bench.precision,
         versions=surroundings.versions(),
     )
     bench.targets.flush()

@@ -18,6 +18,7 @@ from worker.engine.failures import Stopped
 from worker.engine.inputs import TransferSet
 from worker.engine.objective import Objective
 from worker.engine.plan import Plan
+from worker.engine.precision import Precision, autocast
 from worker.engine.reporter import Reporter
 from worker.engine.sight import Sight
 from worker.engine.state import TrainState
@@ -47,6 +48,7 @@ class TrainingRun:
     checkpoints: Checkpoints
     reporter: Reporter
     stop: StopSignal
+    precision: Precision
     share: tuple[float, float]
     """The part of the job's progress that is this run's: where it begins and ends."""
     phase: Phase | None = None
@@ -98,8 +100,9 @@ class TrainingRun:
         for part_B in self.plan.micro_batches(index_B):
             look = self.views.look(part_B, self.view)
             labels_B, blend = self._labels(part_B)
-            student_BC = self.state.network(self.sight.of(look))
-            batch = Batch(student_BC, self._teacher(look, cached=cached), labels_B, *whole, position, blend)
+            with autocast(self.precision, self.plan.device):
+                student_BC = self.state.network(self.sight.of(look))
+            batch = Batch(student_BC.float(), self._teacher(look, cached=cached), labels_B, *whole, position, blend)
             loss, share_K = self.objective(batch)
             loss.backward()
             values_K = share_K if values_K is None else values_K + share_K

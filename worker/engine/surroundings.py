@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from app.contract.report import Hardware
+from worker.engine.precision import Precision
 
 _PACKAGES = (
     "stillhouse", "torch", "numpy", "safetensors", "pydantic", "tokenizers", "textblob", "transformers", "timm",
@@ -20,10 +21,10 @@ def hardware(device: torch.device) -> Hardware:
     return Hardware(device=name, threads=torch.get_num_threads(), processor=_processor())
 
 
-def exactness(device: torch.device) -> str:
+def exactness(device: torch.device, precision: Precision) -> str:
     """Return what the bits of a training depend on beside its spec."""
     found = hardware(device)
-    return f"torch {torch.__version__}, {found.device}, {found.threads} threads, {found.processor}"
+    return f"torch {torch.__version__}, {found.device}, {found.threads} threads, {found.processor}, {precision}"
 
 
 def versions() -> dict[str, str]:
