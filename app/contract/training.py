@@ -57,7 +57,7 @@ class Training(Contract):
     optimizer: Optimizer = AdamW()
     precision: Literal["fp32", "bf16", "auto"] = "fp32"
     """What the student's forward and backward passes compute with: `bf16` is mixed precision, weights and losses stay
-    float32; `auto` takes it where the device has matrix units for it (CUDA since Ampere, AMX). Soft targets and
+    float32; `auto` takes it where the device computes in it (CUDA since Ampere, AMX, AVX512-BF16). Soft targets and
     evaluations are always float32."""
     clip_norm: float | None = Field(default=None, gt=0)
     """Clip the gradient's global L2 norm to this."""

@@ -9,12 +9,12 @@ Precision = Literal["fp32", "bf16"]
 
 
 def resolve(wanted: Literal["fp32", "bf16", "auto"], device: torch.device) -> Precision:
-    """Return the precision in force; `auto` is bf16 on devices with matrix units for it.
+    """Return the precision in force; `auto` is bf16 on devices that compute in it (benchmarks/precision.py).
 
     Looked up and not timed: two jobs on one machine must not differ by what else ran on it.
     """
     if wanted == "auto":
-        return "bf16" if _has_matrix_units(device) else "fp32"
+        return "bf16" if _computes_in_bf16(device) else "fp32"
     return wanted
 
 
@@ -27,8 +27,9 @@ def autocast(precision: Precision, device: torch.device) -> AbstractContextManag
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
-def _has_matrix_units(device: torch.device) -> bool:
+def _computes_in_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         supported: bool = torch.cuda.is_bf16_supported(including_emulation=False)
         return supported
-    return bool(torch.cpu.get_capabilities().get("amx_bf16"))
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name, False) for name in ("amx_bf16", "avx512_bf16"))
