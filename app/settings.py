@@ -53,6 +53,8 @@ class Settings(BaseSettings):
     """Torch threads of one job; 0: this host's cores divided by the slots."""
     resident_bytes: int = Field(default=RESIDENT_BYTES, ge=0)
     """A transfer set whose samples take more stays in its file and is read batch by batch, not kept on the device."""
+    soft_target_bytes: int = Field(default=8 * 2**30, ge=0)
+    """Soft targets kept on this host for later jobs; the least recently used go first. 0: each job keeps its own."""
     lease_seconds: Seconds = 30
     """A job whose worker has not been heard of for so long is given to another."""
     heartbeat_seconds: Seconds = 5

@@ -18,6 +18,7 @@ from app.jobs.named import Named, find, student_key_map, student_preprocessing
 from app.models.registered import architecture_of, class_names_of, key_map_of, preprocessing_of
 from app.settings import Settings
 from app.store import Store, in_thread
+from worker import soft_targets
 from worker.relay import EVENTS
 from worker.tail import end_last_line, write_whole
 
@@ -41,6 +42,7 @@ async def job_file(session: AsyncSession, lease: Lease, threads: int, settings: 
         threads=threads,
         resident_bytes=settings.resident_bytes,
         max_parameters=settings.max_parameters,
+        targets_folder=soft_targets.from_job(settings),
     )
 
 

@@ -22,7 +22,7 @@ from app.jobs import leases
 from app.jobs.leases import LeaseLost
 from app.settings import Settings
 from app.store import BlobCorrupt, BlobMissing, Store
-from worker import child, staging
+from worker import child, soft_targets, staging
 from worker.devices import Slot
 from worker.folders import job_folder, remove
 from worker.lease import OUTAGES, HeldLease
@@ -54,6 +54,8 @@ async def distill(
         log.warning("job %s: attempt %d is over, the job has another worker or has ended", lease.job_id, lease.attempt)
     except* OUTAGES as group:
         log.error("job %s: left to the janitor, the database is away: %s", lease.job_id, group.exceptions[0])  # noqa: TRY400
+    finally:
+        soft_targets.make_room(settings)
     return lease.job_id
 
 

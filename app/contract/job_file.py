@@ -2,7 +2,7 @@
 
 JOBDIR/job.json       this file's JobFile (or InspectionFile for `python -m worker.engine.inspection JOBDIR`)
 JOBDIR/inputs/        the teachers' weights, the student's first ones where they are stored, and the transfer set
-JOBDIR/cache/         soft targets, and the runs that are done
+JOBDIR/cache/         soft targets (or where `targets_folder` says), and the runs that are done
 JOBDIR/checkpoints/   the last two, each with its SHA-256
 JOBDIR/out/           what is published: student.safetensors, report.json, manifest.json, job.lock.json
 JOBDIR/events.jsonl   what the engine reports (`app.contract.events`), append-only
@@ -85,6 +85,8 @@ class JobFile(Contract):
     """Samples that take more stay in their file; it changes nothing but speed."""
     max_parameters: int | None = Field(default=None, ge=1)
     """The largest teacher or student that is built; null for no limit."""
+    targets_folder: str = "cache"
+    """Where soft targets are kept: relative to the job's directory, or a folder that several jobs share."""
 
 
 class InspectModel(Contract):

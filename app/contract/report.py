@@ -56,6 +56,15 @@ class Hardware(Contract):
     processor: str
 
 
+class SoftTargetUse(Contract):
+    """What the soft targets cost: how often the teacher had to look at a sample."""
+
+    computed: int
+    """Looks that the teacher took in this job; with fresh views as many as samples were drawn."""
+    reused: int
+    """Looks that were spared, because an earlier job had kept what the teacher said."""
+
+
 class Report(Contract):
     """The evaluation report, `report.json`."""
 
@@ -70,6 +79,8 @@ class Report(Contract):
     stop_reason: StopReason
     best_epoch: int | None
     """The epoch whose student was kept, where early stopping chose one."""
+    soft_targets: SoftTargetUse | None = None
+    """Missing in reports of earlier versions."""
     training_seconds: dict[str, float]
     """Wall-clock seconds of training for each run."""
     curves: dict[str, dict[str, Curve]]

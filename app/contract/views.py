@@ -6,6 +6,9 @@ from pydantic import Field
 
 from app.contract.base import Contract
 
+PLAIN = 0
+"""The number of the view that is the sample as it is; augmented ones count from 1."""
+
 
 class Fresh(Contract):
     """A new view of every sample in every epoch; the teacher looks at each anew, so nothing can be cached."""

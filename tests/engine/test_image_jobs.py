@@ -109,7 +109,7 @@ def test_a_student_sees_as_its_teacher_does_unless_it_says_otherwise(
 def test_targets_are_of_the_teachers_preprocessing(tmp_path: Path, lay_out: Callable[[Path], Bench]) -> None:
     plain = lay_out(digits(tmp_path / "plain", student=TEACHER))
     scaled = lay_out(with_teacher(digits(tmp_path / "scaled", student=TEACHER), {"kind": "image", "mean": [0.5]}))
-    assert plain._targets_key(0) != scaled._targets_key(0)
+    assert plain.targets_key(0) != scaled.targets_key(0)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import onnx
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from app.contract.architectures import Onnx
@@ -25,6 +25,7 @@ from tests.engine.uploads import model as inspect
 from tests.engine.uploads import said
 from worker.engine import onnx_file
 from worker.engine.architectures.onnx import Network
+from worker.engine.bench import Bench
 from worker.engine.failures import EngineFailure
 
 FAMILY = Onnx(classes=3)
@@ -247,7 +248,7 @@ def taught_by(folder: Path, content: bytes, family: Onnx = FAMILY, **settings: A
     return folder
 
 
-def test_a_whole_job(tmp_path: Path, run_here: RunHere) -> None:
+def test_a_whole_job(tmp_path: Path, run_here: RunHere, lay_out: Callable[[Path], Bench]) -> None:
     folder = taught_by(tmp_path, model().SerializeToString())
     run_here(folder)
     report = Report.model_validate_json((folder / "out" / "report.json").read_bytes())
@@ -258,8 +259,11 @@ def test_a_whole_job(tmp_path: Path, run_here: RunHere) -> None:
     assert report.student.flops
     assert "onnxruntime" in report.versions
     assert (folder / "out" / "student.safetensors").exists()
-    [stored] = (path for path in (folder / "cache").glob("soft_targets-*.npy") if "filled" not in path.name)
-    np.testing.assert_allclose(np.load(stored), inputs @ WEIGHT, rtol=1e-5, atol=1e-5)
+    stored = [load_file(path)["logits"].numpy() for path in (folder / "cache").glob("*-*.safetensors")]
+    bench = lay_out(folder)
+    for found, part in zip(sorted(stored, key=len), ("validation", "train"), strict=True):
+        expected = inputs[bench.transfer_set.rows[part]] @ WEIGHT
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(

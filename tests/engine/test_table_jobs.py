@@ -103,4 +103,4 @@ def test_another_split_is_another_encoding_and_other_targets(tmp_path: Path, lay
     first, same, other = (bench.transfer_set.samples.take(torch.arange(150)) for bench in benches)
     assert torch.equal(first, same)  # type: ignore[arg-type]
     assert not torch.equal(first, other)  # type: ignore[arg-type]
-    assert benches[0]._targets_key(0) == benches[1]._targets_key(0) != benches[2]._targets_key(0)
+    assert benches[0].targets_key(0) == benches[1].targets_key(0) != benches[2].targets_key(0)

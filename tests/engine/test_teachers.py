@@ -87,12 +87,12 @@ def test_members_cost_together_and_each_weight_and_member_is_another_cache(
     manifest = json.loads((folder / "out" / "manifest.json").read_text())
     assert [teacher["weight"] for teacher in manifest["teachers"]] == [3.0, 1.0]
     keys = [
-        lay_out(ensemble_job(tmp_path / name, combine, weights))._targets_key(0)
+        lay_out(ensemble_job(tmp_path / name, combine, weights)).targets_key(0)
         for name, combine, weights in (
             ("b", "logits", (3.0, 1.0)), ("c", "probabilities", (1.0, 1.0)), ("d", "probabilities", (6.0, 2.0)),
         )
     ]  # fmt: skip
-    mine = lay_out(folder)._targets_key(0)
+    mine = lay_out(folder).targets_key(0)
     assert keys[0] != mine
     assert keys[1] != mine
     assert keys[2] == mine  # the same shares

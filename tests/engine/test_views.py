@@ -206,7 +206,7 @@ def test_fixed_views_of_other_seeds_are_other_targets(tmp_path: Path, lay_out: L
     keys = []
     for seed in (0, 1):
         bench = lay_out(make(tmp_path / str(seed), spec={"augmentation": [STEPS["noise"]], "seed": seed}))
-        keys += [bench._targets_key(number) for number in (0, 1, 2)]
+        keys += [bench.targets_key(number) for number in (0, 1, 2)]
     assert len({str(key) for key in keys}) == 5  # the samples as they are have one key for both
 
 

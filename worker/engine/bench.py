@@ -15,6 +15,7 @@ from torch import Tensor
 from app.contract.events import Notice, Resumed, Run
 from app.contract.job_file import JobFile
 from app.contract.objectives import ObjectiveTerm
+from app.contract.soft_targets import key_of
 from app.contract.states import FailureCode
 from worker.engine import blueprint, build, class_order, key_maps, surroundings, trial
 from worker.engine.checkpoint import Checkpoints
@@ -28,16 +29,19 @@ from worker.engine.precision import resolve
 from worker.engine.preparation import Preparation
 from worker.engine.reporter import Reporter
 from worker.engine.run import TrainingRun
-from worker.engine.soft_targets import SoftTargets
+from worker.engine.soft_targets import Place, SoftTargets
 from worker.engine.state import TrainState
 from worker.engine.stop import StopSignal
-from worker.engine.targets import Targets
+from worker.engine.targets import Looks, Targets
 from worker.engine.teacher import Ensemble, Seat, Teacher
 from worker.engine.trace import Trace
-from worker.engine.views import PLAIN, Views
+from worker.engine.views import Views
 
 _COSMETIC = {"name", "priority", "max_attempts", "labels"}
 """Fields of a spec that change nothing in a training."""
+
+_OF_THE_HOST = ("threads", "resident_bytes", "max_parameters", "targets_folder")
+"""Fields of a job file that change nothing in a training either."""
 
 
 class Bench:
@@ -71,9 +75,7 @@ class Bench:
     @cached_property
     def fingerprint(self) -> str:
         """Names the work: inputs and all settings that shape the result."""
-        settings = self.job.model_dump(
-            mode="json", exclude={"threads": True, "resident_bytes": True, "max_parameters": True, "spec": _COSMETIC}
-        )
+        settings = self.job.model_dump(mode="json", exclude={**dict.fromkeys(_OF_THE_HOST, True), "spec": _COSMETIC})
         digests = [source.sha256 for source in (*self.teachers, *([self.stored] if self.stored else []))]
         text = json.dumps([settings, digests, self.transfer_set.sha256], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -88,12 +90,25 @@ class Bench:
     @cached_property
     def targets(self) -> Targets:
         """What the teachers say of the transfer set."""
-        shape = len(self.transfer_set.samples), self.job.student.architecture.classes
+        made_on = surroundings.exactness(self.device, "fp32")  # whatever the student computes with
+        rows, looks = self.transfer_set.rows, Looks(self.folder / "cache" / "looks.json")
 
-        def open_store(number: int, predict: Callable[[Tensor], Tensor]) -> SoftTargets:
-            return SoftTargets(self.folder / "cache", self._targets_key(number), predict, shape, self.device)
+        def open_store(number: int, part: str, predict: Callable[[Tensor], Tensor]) -> SoftTargets:
+            where = Place(self.folder / self.job.targets_folder, self.targets_key(number, part), made_on)
+            classes = self.job.student.architecture.classes
+            return SoftTargets(where, rows[part].to(self.device), classes, predict, self.stop.check)
 
-        return Targets(self.views, self._ensemble().logits, open_store)
+        return Targets(self.views, self._ensemble().logits, rows, open_store, looks, self._tell)
+
+    def targets_key(self, number: int, part: str = "train") -> str:
+        """Return the name of what the teachers say of a part under a view."""
+        taught = zip(self.job.teachers, self.teachers, strict=True)
+        teachers = tuple(source.model_copy(update={"sha256": stored.sha256}) for source, stored in taught)
+        data = self.job.transfer_set.model_copy(update={"sha256": self.transfer_set.sha256})
+        return key_of(self.job.model_copy(update={"teachers": teachers, "transfer_set": data}), number, part)
+
+    def _tell(self, text: str) -> None:
+        self.reporter.report(Notice(text=text))
 
     def _ensemble(self) -> Ensemble:
         members = zip(self.teachers, self.teacher_sights, self._shares, self.class_orders, strict=True)
@@ -112,36 +127,6 @@ class Bench:
     def _combine(self) -> Literal["probabilities", "logits"]:
         teacher = self.job.spec.teacher
         return "probabilities" if isinstance(teacher, str) else teacher.combine
-
-    def _targets_key(self, number: int) -> dict[str, object]:
-        """Return all that the teachers' logits on a view depend on."""
-        spec = self.job.spec
-        steps = [step.model_dump(mode="json") for step in spec.augmentation]
-        members = zip(self.job.teachers, self.teachers, self._shares, self.class_orders, strict=True)
-        return {
-            "teachers": [
-                {
-                    "sha256": stored.sha256,
-                    "architecture": source.architecture.model_dump(mode="json"),
-                    "key_map": source.key_map,
-                    "preprocessing": source.preprocessing.model_dump(mode="json") if source.preprocessing else None,
-                    "share": share,
-                    "classes": order,
-                }
-                for source, stored, share, order in members
-            ],
-            "combine": self._combine if len(self.teachers) > 1 else None,
-            "data": self.transfer_set.sha256,
-            "format": self.job.transfer_set.format.model_dump(mode="json"),
-            "fitted to": self._training_digest if self.job.transfer_set.format.fitted else None,
-            "view": "identity" if number == PLAIN else [spec.seed, number, steps, self._training_digest],
-            "taps": ["logits"],
-        }
-
-    @cached_property
-    def _training_digest(self) -> str:
-        # Samples may be encoded by, mixed with or moved towards training samples: which those are makes the view.
-        return hashlib.sha256(self.transfer_set.rows["train"].numpy().tobytes()).hexdigest()
 
     @cached_property
     def plan(self) -> Plan:

@@ -77,6 +77,7 @@ def _report(bench: Bench, student: Outcome, control: Outcome | None, no_control:
         control_missing=no_control,
         stop_reason=student.stop_reason,
         best_epoch=student.best_epoch,
+        soft_targets=bench.targets.use(),
         training_seconds={str(run): outcome.seconds for run, outcome in runs.items()},
         curves={str(run): outcome.curves for run, outcome in runs.items()},
         seed=spec.seed,

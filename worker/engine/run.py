@@ -81,9 +81,9 @@ class TrainingRun:
 
     def train_epoch(self) -> None:
         """Make the epoch's remaining steps."""
-        cached = self._enter_phase()
+        self._prepare_targets()
         for index_B in self.plan.rest_of_epoch(self.state.epoch, self.state.step):
-            self.trace.add(self._step(index_B, cached=cached))
+            self.trace.add(self._step(index_B))
             self.state.step += 1
             self.samples += len(index_B)
             if self.trace.full:
@@ -91,7 +91,7 @@ class TrainingRun:
             self.stop.check()
         self.window += self._count_time()
 
-    def _step(self, index_B: Tensor, *, cached: bool) -> Tensor:
+    def _step(self, index_B: Tensor) -> Tensor:
         position, optimizer = self.plan.position(self.state.step), self.state.optimizer
         _set_learning_rate(optimizer, position.of(self.settings.optimizer.learning_rate))
         labels_B, _ = self._labels(index_B)
@@ -102,7 +102,7 @@ class TrainingRun:
             labels_B, blend = self._labels(part_B)
             with autocast(self.precision, self.plan.device):
                 student_BC = self.state.network(self.sight.of(look))
-            batch = Batch(student_BC.float(), self._teacher(look, cached=cached), labels_B, *whole, position, blend)
+            batch = Batch(student_BC.float(), self._teacher(look), labels_B, *whole, position, blend)
             loss, share_K = self.objective(batch)
             loss.backward()
             values_K = share_K if values_K is None else values_K + share_K
@@ -118,10 +118,8 @@ class TrainingRun:
         blend = self.views.blend(index_B, self.view, self.transfer_set.labels_N)
         return labelled(labels_B, blend), blend
 
-    def _teacher(self, look: Look, *, cached: bool) -> Tensor | None:
-        if not self.objective.needs_teacher:
-            return None
-        return self.targets.read(look) if cached else self.targets.fetch(look)
+    def _teacher(self, look: Look) -> Tensor | None:
+        return self.targets.of_training(look) if self.objective.needs_teacher else None
 
     def _close_epoch(self) -> None:
         self.targets.flush()
@@ -192,14 +190,20 @@ class TrainingRun:
             if not torch.isfinite(tensor).all():
                 raise non_finite(self.state.step, f"gradient of the weights {name}", float("nan"))
 
-    def _enter_phase(self) -> bool:
-        """Report the phase where it changes; return whether every soft target of this epoch is already there."""
-        cached = not self.objective.needs_teacher or self.targets.complete(self.plan.rows_N, self.view)
-        phase = Phase.TRAINING if cached else Phase.TEACHER_PASS
+    def _prepare_targets(self) -> None:
+        """Let the teacher look at all that this epoch shows, once; with fresh views it looks at each batch."""
+        if self.objective.needs_teacher and not self.targets.complete(self.view):
+            self._enter(Phase.TEACHER_PASS)
+            if not self.targets.comes_again(self.view):
+                return
+            self.targets.fill(self.view)
+            self._count_time()
+        self._enter(Phase.TRAINING)
+
+    def _enter(self, phase: Phase) -> None:
         if phase != self.phase:
             self.reporter.report(PhaseEntered(phase=phase, run=self.run))
             self.phase = phase
-        return cached
 
     def _count_time(self) -> float:
         now = time.monotonic()

@@ -1,109 +1,191 @@
-"""The teacher's logits on one view, computed once and kept memory-mapped. N = samples, B = batch, C = classes."""
+"""What the teacher says of one part of a set under one view: computed once, by whichever job comes first.
 
-import hashlib
-import json
-import os
-from collections.abc import Callable, Mapping
+N = rows of the part, B = batch, C = classes, R = rows of a block.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.lib.format import open_memmap
 from torch import Tensor
 
+from app.contract.soft_targets import file_name
 from app.contract.states import FailureCode
+from worker.engine import target_file
 from worker.engine.failures import EngineFailure
+from worker.engine.target_file import Form, TargetFile
 
 SMALL_BYTES = 64 * 2**20
 """Up to here the logits are kept as float32, beyond as float16."""
+_BLOCK = {"cpu": 64, "cuda": 256}
+"""Rows that the teacher sees at once: larger batches were slower on CPUs."""
+_FLUSH_SECONDS = 5.0
+_PATIENCE_SECONDS = 30.0
+"""So long others may sit on blocks, without finishing one, before this job computes them too."""
+_LOOK_AGAIN_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where soft targets lie, and what they are called."""
+
+    folder: Path
+    key: str
+    """See `app.contract.soft_targets`."""
+    made_on: str
+    """On what this job runs: machines of other kinds round otherwise."""
+
+    @property
+    def path(self) -> Path:
+        return self.folder / file_name(self.key, self.made_on)
+
+    def elsewhere(self) -> list[Path]:
+        """Return whole files that were made on machines of other kinds."""
+        return sorted(path for path in self.folder.glob(f"{self.key}-*.safetensors") if path != self.path)
 
 
 class SoftTargets:
-    """Filled lazily, in the batches in which training asks; what was stored is what every epoch reads.
-
-    `key` names all that the logits depend on (teacher, data, view, taps): another key is another file.
-    """
+    """Logits by row. Each block is a batch of its own: all jobs on machines of one kind get the same bits."""
 
     def __init__(
         self,
-        folder: Path,
-        key: Mapping[str, object],
+        place: Place,
+        rows_N: Tensor,
+        classes: int,
         predict: Callable[[Tensor], Tensor],
-        shape: tuple[int, int],
-        device: torch.device,
+        pause: Callable[[], None] = lambda: None,
     ) -> None:
-        """`predict` tells the logits (B, C) of rows (B,) of this view; `shape` is (N, C)."""
-        folder.mkdir(parents=True, exist_ok=True)
-        self._predict = predict
-        text = json.dumps(key, sort_keys=True)
-        name = f"soft_targets-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
-        kind = np.float32 if shape[0] * shape[1] * 4 <= SMALL_BYTES else np.float16
-        self._stored_NC = _mapped(folder / f"{name}.npy", shape, np.dtype(kind))
-        self._stored_filled_N = _mapped(folder / f"{name}.filled.npy", shape[:1], np.dtype(np.bool_))
-        self._filled_N = torch.from_numpy(self._stored_filled_N.copy())
-        # On the CPU these are the mapped pages themselves; on a GPU a resident copy, written back by `flush`.
-        self._host_NC = torch.from_numpy(self._stored_NC)
-        self._values_NC = self._host_NC.to(device)
+        """`rows_N`: the part's rows, ascending, on the device; `predict` tells the logits (B, C) of rows (B,).
+
+        `pause` is called between blocks and may raise.
+        """
+        self._rows_N, self._predict, self._pause = rows_N, predict, pause
+        small = len(rows_N) * classes * 4 <= SMALL_BYTES
+        self._dtype = torch.float32 if small else torch.float16
+        self._open(place, classes)
+        self._flushed = time.monotonic()
         self._dirty = False
 
-    def complete(self, rows_B: Tensor) -> bool:
-        """Return whether the logits of all these rows (B,), on the CPU, are there."""
-        return bool(self._filled_N[rows_B].all())
+    def _open(self, place: Place, classes: int) -> None:
+        form = Form(len(self._rows_N), _BLOCK[self._rows_N.device.type], {"logits": (self._dtype, (classes,))})
+        self.made_on = ""
+        """The machine that made them, where that is one of another kind."""
+        for path in [] if place.path.exists() else place.elsewhere():
+            if self._take_over(path, form):
+                return
+        said = {"key": place.key, "made_on": place.made_on, "block": str(form.block)}
+        self._attach(TargetFile(place.path, form, said))
+
+    def _take_over(self, path: Path, form: Form) -> bool:
+        """Use a file that was made elsewhere, if it is intact; it is never added to."""
+        said = target_file.about(path)
+        form = Form(form.rows, int(said.get("block", form.block)), form.a_row)
+        if not target_file.fits(path, form):
+            return False
+        self._attach(TargetFile(path, form, said))
+        self.made_on = said["made_on"]
+        return self.complete
+
+    def _attach(self, file: TargetFile) -> None:
+        self._file = file
+        # On the CPU these are the mapped pages themselves; on a GPU a copy, made once everything is there.
+        self._host_NC = torch.from_numpy(file.arrays["logits"])
+        self._resident_NC = self._host_NC if self._rows_N.device.type == "cpu" else None
+        blocks = range(file.form.blocks)
+        self._there = [file.vouched(block) for block in blocks]
+        self.damaged = sum(file.begun(block) and not self._there[block] for block in blocks)
+        """Blocks whose values are not those that were written: they are computed again."""
+        self.computed = 0
+        """Rows that this object had the teacher look at."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the logits of every row are there."""
+        return all(self._there)
+
+    @property
+    def present(self) -> int:
+        """The number of rows whose logits are there."""
+        return sum(self._size(block) for block, there in enumerate(self._there) if there)
+
+    def fill(self) -> None:
+        """Compute all that is missing; what others are computing is waited for. Raises what `pause` does."""
+        self._fill(range(len(self._there)))
+        self._file.finish()
+        self._dirty = False
 
     def fetch(self, rows_B: Tensor) -> Tensor:
         """Return logits (B, C) as float32, after computing what is missing."""
-        rows_on_host_B = rows_B.cpu()
-        if not self.complete(rows_on_host_B):
-            self._fill(rows_B, rows_on_host_B)
+        if not self.complete:
+            blocks = torch.unique(self._at(rows_B) // self._file.form.block).tolist()
+            self._fill(blocks)
+            if self.complete:
+                self._file.finish()
         return self.read(rows_B)
 
     def read(self, rows_B: Tensor) -> Tensor:
-        """Return logits (B, C) as float32; they must be complete."""
-        return self._values_NC.index_select(0, rows_B).float()
+        """Return logits (B, C) as float32; they must be there."""
+        at_B = self._at(rows_B)
+        if self._resident_NC is None and self.complete:
+            self._resident_NC = self._host_NC.to(rows_B.device)
+        if self._resident_NC is None:
+            return self._host_NC[at_B.cpu()].to(rows_B.device).float()
+        return self._resident_NC.index_select(0, at_B).float()
 
     def flush(self) -> None:
-        """Bring everything to disk, the values before the mask that vouches for them."""
-        if not self._dirty:
-            return
-        if self._values_NC.device != self._host_NC.device:
-            self._host_NC.copy_(self._values_NC)
-        self._stored_NC.flush()
-        # Or, because another job on this host may have filled other rows.
-        self._stored_filled_N |= self._filled_N.numpy()
-        self._stored_filled_N.flush()
-        self._dirty = False
+        """Bring everything to disk."""
+        if self._dirty:
+            self._file.flush()
+        self._dirty, self._flushed = False, time.monotonic()
 
-    def _fill(self, rows_B: Tensor, rows_on_host_B: Tensor) -> None:
-        # The whole batch, also where only a part is missing: rounding depends on a batch's size, and a run that was
-        # interrupted must get the same bits.
-        missing_B = ~self._filled_N[rows_on_host_B]
-        logits_BC = self._predict(rows_B)
-        self._check_finite(logits_BC, rows_on_host_B)
-        kind = self._values_NC.dtype
-        limit = torch.finfo(kind).max
+    def _at(self, rows_B: Tensor) -> Tensor:
+        return torch.searchsorted(self._rows_N, rows_B)
+
+    def _fill(self, blocks: Iterable[int]) -> None:
+        missing, since = [block for block in blocks if not self._there[block]], time.monotonic()
+        while missing:
+            left = [block for block in missing if not self._get(block, patient=True)]
+            if len(left) < len(missing):
+                since = time.monotonic()
+            elif time.monotonic() - since > _PATIENCE_SECONDS:
+                self._get(left.pop(0), patient=False)
+            else:
+                self._pause()
+                time.sleep(_LOOK_AGAIN_SECONDS)
+            missing = left
+
+    def _get(self, block: int, *, patient: bool) -> bool:
+        """Find or compute a block; return False where another job is at it and we are patient."""
+        self._pause()
+        with self._file.claim(block) as ours:
+            if not self._file.vouched(block):
+                if patient and not ours:
+                    return False
+                self._compute(block)
+        self._there[block] = True
+        return True
+
+    def _compute(self, block: int) -> None:
+        rows = self._file.form.rows_of(block)
+        logits_RC = self._predict(self._rows_N[rows])
+        self._check_finite(logits_RC, rows.start)
+        limit = torch.finfo(self._dtype).max
         with torch.inference_mode():
-            chosen_B = missing_B.to(rows_B.device)
-            self._values_NC[rows_B[chosen_B]] = logits_BC[chosen_B].clamp(-limit, limit).to(kind)
-        self._filled_N[rows_on_host_B] = True
+            self._host_NC[rows] = logits_RC.clamp(-limit, limit).to("cpu", self._dtype)
+        self._file.vouch(block)
+        self.computed += self._size(block)
         self._dirty = True
+        if time.monotonic() - self._flushed > _FLUSH_SECONDS:
+            self.flush()
 
-    @staticmethod
-    def _check_finite(logits_BC: Tensor, rows_B: Tensor) -> None:
-        finite_B = torch.isfinite(logits_BC).all(1).cpu()
-        if not finite_B.all():
-            row = int(rows_B[int((~finite_B).nonzero()[0])])
+    def _size(self, block: int) -> int:
+        rows = self._file.form.rows_of(block)
+        return int(rows.stop - rows.start)
+
+    def _check_finite(self, logits_RC: Tensor, first: int) -> None:
+        finite_R = torch.isfinite(logits_RC).all(1).cpu()
+        if not finite_R.all():
+            row = int(self._rows_N[first + int((~finite_R).nonzero()[0])])
             raise EngineFailure(FailureCode.INVALID_WEIGHTS, f"The teacher's outputs for row {row} are not finite.")
-
-
-def _mapped(path: Path, shape: tuple[int, ...], kind: np.dtype[np.generic]) -> np.memmap:
-    if not path.exists():
-        temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-        fresh = open_memmap(temporary, mode="w+", dtype=kind, shape=shape)
-        try:
-            # Claimed now: a full disk is an error here, and a deadly signal when a mapped page cannot be written.
-            with temporary.open("r+b") as file:
-                os.posix_fallocate(file.fileno(), 0, max(fresh.nbytes + fresh.offset, 1))
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    return open_memmap(path, mode="r+")

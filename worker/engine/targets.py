@@ -1,52 +1,155 @@
-"""What the teacher says of any look: kept where its view comes again, computed anew where it does not. B = batch."""
+"""What the teacher says of any look: kept where its view comes again, computed anew where it does not.
 
-from collections.abc import Callable
+B = batch, N = samples of the set, C = classes.
+"""
 
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
 from torch import Tensor
 
+from app.contract.report import SoftTargetUse
+from app.contract.views import PLAIN
+from worker.engine.checkpoint import write_bytes
 from worker.engine.soft_targets import SoftTargets
-from worker.engine.views import PLAIN, Look, Views
+from worker.engine.views import Look, Views
 
 Predict = Callable[[Look], Tensor]
 """A look to logits (B, C)."""
+OpenStore = Callable[[int, str, Callable[[Tensor], Tensor]], SoftTargets]
+"""Makes the store of a view's number and a part."""
+_TRAIN = "train"
+
+
+class Looks:
+    """How often the teacher looked, and was spared to; kept in a file, because a job may be interrupted."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: dict[str, list[int]] = json.loads(path.read_bytes()) if path.exists() else {}
+
+    def add(self, name: str, computed: int = 0, reused: int = 0) -> None:
+        """Count looks of one store."""
+        entry = self._known.setdefault(name, [0, 0])
+        self._known[name] = [entry[0] + computed, entry[1] + reused]
+
+    def of(self, name: str) -> int:
+        """Return how many looks of a store are accounted for."""
+        return sum(self._known.get(name, (0, 0)))
+
+    def total(self) -> SoftTargetUse:
+        computed, reused = (sum(entry[place] for entry in self._known.values()) for place in (0, 1))
+        return SoftTargetUse(computed=computed, reused=reused)
+
+    def keep(self) -> None:
+        """Bring the numbers to disk."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(self._path, json.dumps(self._known).encode())
 
 
 class Targets:
-    """One soft-target store for each view that comes again; `open_store` makes that of a view's number."""
+    """One soft-target store for each part and each view that comes again."""
 
     def __init__(
-        self, views: Views, predict: Predict, open_store: Callable[[int, Callable[[Tensor], Tensor]], SoftTargets]
+        self,
+        views: Views,
+        predict: Predict,
+        rows: Mapping[str, Tensor],
+        open_store: OpenStore,
+        looks: Looks,
+        notice: Callable[[str], None],
     ) -> None:
+        """`rows`: those of each part, on the CPU. `notice` takes sentences for the user."""
         self._views, self._predict, self._open = views, predict, open_store
-        self._stores: dict[int, SoftTargets] = {}
+        self._looks, self._notice = looks, notice
+        self._part_N = _numbered(rows)
+        self._parts = tuple(rows)
+        self._stores: dict[tuple[int, str], SoftTargets] = {}
+        self._counted: dict[tuple[int, str], int] = {}
 
-    def complete(self, rows_B: Tensor, number: int) -> bool:
-        """Return whether what the teacher says of these rows (B,), on the CPU, is kept."""
-        return self._comes_again(number) and self._store(number).complete(rows_B)
+    def comes_again(self, number: int) -> bool:
+        """Return whether what the teacher says of a view can be kept."""
+        return number == PLAIN or self._views.kept is not None
 
-    def fetch(self, look: Look) -> Tensor:
-        """Return logits (B, C), after computing what is missing."""
-        if not self._comes_again(look.number):
-            return self._predict(look)
-        return self._store(look.number).fetch(look.rows_B)
+    def complete(self, number: int) -> bool:
+        """Return whether all that the teacher says of the training part under a view is kept."""
+        return self.comes_again(number) and self._store(number, _TRAIN).complete
 
-    def read(self, look: Look) -> Tensor:
-        """Return logits (B, C); they must be complete."""
-        return self._store(look.number).read(look.rows_B)
+    def fill(self, number: int) -> None:
+        """Have the teacher look at the whole training part under a view. Raises Stopped."""
+        try:
+            self._store(number, _TRAIN).fill()
+        finally:
+            self.flush()
+
+    def of_training(self, look: Look) -> Tensor:
+        """Return the logits (B, C) of a look at training samples; those of a view that comes again must be complete."""
+        if self.comes_again(look.number):
+            return self._store(look.number, _TRAIN).read(look.rows_B)
+        self._looks.add("fresh", computed=len(look.rows_B))
+        return self._predict(look)
 
     def of_samples(self, rows_B: Tensor) -> Tensor:
-        """Return the logits (B, C) of samples as they are."""
-        return self.fetch(Look(rows_B))
+        """Return the logits (B, C) of samples as they are, after computing what is missing."""
+        part_B = self._part_N[rows_B.cpu()]
+        found: Tensor | None = None
+        for number in torch.unique(part_B).tolist():
+            place_B = (part_B == number).nonzero()[:, 0].to(rows_B.device)
+            said_BC = self._store(PLAIN, self._parts[number]).fetch(rows_B[place_B])
+            found = said_BC.new_empty(len(rows_B), said_BC.shape[1]) if found is None else found
+            found[place_B] = said_BC
+        assert found is not None
+        return found
+
+    def use(self) -> SoftTargetUse:
+        """Return what the soft targets have cost so far."""
+        self._count()
+        return self._looks.total()
 
     def flush(self) -> None:
         """Bring everything to disk."""
         for store in self._stores.values():
             store.flush()
+        self._count()
+        self._looks.keep()
 
-    def _comes_again(self, number: int) -> bool:
-        return number == PLAIN or self._views.kept is not None
+    def _count(self) -> None:
+        for place, store in self._stores.items():
+            name, new = _name(*place), store.computed - self._counted.get(place, 0)
+            self._counted[place] = store.computed
+            self._looks.add(name, computed=new)
+            self._looks.add(name, reused=max(0, store.present - self._looks.of(name)))
 
-    def _store(self, number: int) -> SoftTargets:
-        if number not in self._stores:
-            self._stores[number] = self._open(number, lambda rows_B: self._predict(self._views.look(rows_B, number)))
-        return self._stores[number]
+    def _store(self, number: int, part: str) -> SoftTargets:
+        place = number, part
+        if place not in self._stores:
+            self._stores[place] = self._opened(number, part)
+        return self._stores[place]
+
+    def _opened(self, number: int, part: str) -> SoftTargets:
+        store = self._open(number, part, lambda rows_B: self._predict(self._views.look(rows_B, number)))
+        name, present = _name(number, part), store.present
+        reused = max(0, present - self._looks.of(name))
+        self._looks.add(name, reused=reused)
+        if reused and part == _TRAIN:
+            view = "" if number == PLAIN else f" of view {number}"
+            self._notice(f"Soft targets{view} come from an earlier job: the teacher need not look at {reused} samples.")
+        if store.made_on:
+            self._notice(f"Soft targets were made on {store.made_on}: the student may differ in its last bits.")
+        if store.damaged:
+            self._notice("Soft targets were damaged on disk: what was lost is computed again.")
+        return store
+
+
+def _name(number: int, part: str) -> str:
+    return f"{part} {number}"
+
+
+def _numbered(rows: Mapping[str, Tensor]) -> Tensor:
+    """Return the number of each sample's part (N,)."""
+    part_N = torch.zeros(sum(map(len, rows.values())), dtype=torch.int8)
+    for number, found in enumerate(rows.values()):
+        part_N[found] = number
+    return part_N

@@ -10,15 +10,13 @@ import torch
 from torch import Tensor
 
 from app.contract.augmentations import AugmentationStep
-from app.contract.views import Fixed
+from app.contract.views import PLAIN, Fixed
 from app.contract.views import Views as Wanted
 from worker.engine.attributes import Attribute, attributes_of
 from worker.engine.draws import Draws
 from worker.engine.neighbours import Neighbours
 from worker.engine.samples import Raw, Samples
 
-PLAIN = 0
-"""The number of the view that is the sample as it is; augmented ones count from 1."""
 _PARTNER = 1_000
 """The step number of the draw that chooses whom a sample is mixed with; augmentation steps count from 0."""
 
