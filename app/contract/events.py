@@ -14,8 +14,24 @@ class Run(StrEnum):
     """Which network is being trained."""
 
     STUDENT = "student"
+    """The only generation, or the last one of several."""
     CONTROL = "control"
     """The same student, same seed and budget, on labels alone."""
+    GENERATION_1 = "generation_1"
+    """The first of several generations, which teaches the second."""
+    GENERATION_2 = "generation_2"
+    GENERATION_3 = "generation_3"
+    GENERATION_4 = "generation_4"
+    GENERATION_5 = "generation_5"
+    GENERATION_6 = "generation_6"
+    GENERATION_7 = "generation_7"
+    GENERATION_8 = "generation_8"
+    GENERATION_9 = "generation_9"
+
+
+def run_of_generation(number: int, generations: int) -> Run:
+    """Return the run that trains a generation, counted from 1."""
+    return Run.STUDENT if number == generations else Run(f"generation_{number}")
 
 
 class _Event(Contract):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-ArtifactKind = Literal["student", "report", "manifest", "lock", "log"]
+ArtifactKind = Literal["student", "generation", "report", "manifest", "lock", "log"]
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ MANIFEST = Product("manifest", "out/manifest.json", "application/json")
 PRODUCTS = (
     # No media type is registered for safetensors; octet-stream is what its own hub serves it as.
     Product("student", "out/student.safetensors", "application/octet-stream"),
+    Product("generation", "out/generation-*.safetensors", "application/octet-stream"),
     Product("report", "out/report.json", "application/json"),
     Product("lock", "out/job.lock.json", "application/json"),
 )

@@ -76,6 +76,10 @@ class Report(Contract):
     """The same student, seed and budget, trained on labels alone."""
     control_missing: str | None = None
     """Why there is no control."""
+    generations: tuple[Scores, ...] = ()
+    """Of a student that was born again: every generation, the first one first; the last one is the student."""
+    ensemble: Scores | None = None
+    """All generations as one: the mean of their probabilities."""
     stop_reason: StopReason
     best_epoch: int | None
     """The epoch whose student was kept, where early stopping chose one."""

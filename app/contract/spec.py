@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
 from app.contract.augmentations import AugmentationStep
 from app.contract.base import Contract
@@ -38,6 +38,10 @@ class JobSpec(Contract):
     views: Views = Fresh()
     """How many views of each sample there are; without augmentation there is but one."""
     training: Training = Training()
+    generations: int = Field(default=1, ge=1, le=10)
+    """How often the student is born again (Furlanello et al. 2018, arXiv:1805.04770): the teacher teaches the first
+    generation, and each generation the next, from fresh weights of a seed of its own, with the same objective and
+    budget. The last one is the student; all of them together, an ensemble, stand in the report."""
     control: bool = True
     """Also train the same student on labels alone, so that the report can say what the teacher was worth."""
     seed: int = Field(default=0, ge=0, lt=2**32)
@@ -58,6 +62,17 @@ class JobSpec(Contract):
         if all(max(extremes(term.weight)) == 0 for term in terms):
             raise ValueError("the weights sum to 0: nothing would be learnt; give a term a weight above 0")
         return terms
+
+    @field_validator("generations")
+    @classmethod
+    def _are_born_fresh(cls, generations: int, info: ValidationInfo) -> int:
+        student = info.data.get("student")
+        if generations > 1 and student is not None and student.start().kind != "fresh":
+            raise ValueError(
+                "every generation starts from fresh weights, and this student from others: set student.initial to "
+                "{kind: fresh}"
+            )
+        return generations
 
     @field_validator("augmentation")
     @classmethod

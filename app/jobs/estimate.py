@@ -30,11 +30,12 @@ def estimate(spec: JobSpec, named: Named) -> Estimate | None:
         return None
     taught = sum(size or 0 for size in sizes)
     rows = found.splits.get("train", found.rows)
-    runs = 2 if spec.control and found.labelled_splits.get("train") else 1
+    runs = spec.generations + bool(spec.control and found.labelled_splits.get("train"))
     steps = ceil(rows / spec.training.batch(rows)) * spec.training.epochs * runs
     passes = _FORWARD_AND_BACKWARD * rows * spec.training.epochs * runs
     looks = found.rows if not spec.augmentation else _looks(spec, rows)
     seen = reading.shape_seen(student_preprocessing(spec, named), shape)
+    passes += looks * (spec.generations - 1)  # of the generations that teach
     work = sum(teacher.flops(shape) or 0 for teacher in teachers) * looks + passes * (student.flops(seen) or 0)
     # Weights, gradients and optimiser state, twice over for the best student; then data and soft targets.
     weights = _BYTES * (taught + 6 * learnt)

@@ -47,7 +47,11 @@ def report(
 
 def compared(found: Report) -> str:
     """Return the report's heart as a table, and what it was measured on."""
-    rows = [_row("teacher", found.teacher), _row("distilled student", found.student)]
+    rows = [_row("teacher", found.teacher)]
+    rows += [_row(f"generation {number}", one) for number, one in enumerate(found.generations[:-1], start=1)]
+    rows.append(_row("distilled student", found.student))
+    if found.ensemble:
+        rows.append(_row("all generations", found.ensemble))
     if found.control:
         rows.append(_row("same student, no teacher", found.control))
     on = found.evaluated_on

@@ -51,6 +51,8 @@ def test_the_least_spec_has_defaults_that_work() -> None:
         ({"objective": soft(weight=0)}, "/objective", "weights sum to 0"),
         ({"objective": []}, "/objective", "no terms"),
         ({"objective": [{"kind": "hard_target", "on": "unlabelled"}]}, "/objective/0", "cannot look at unlabelled"),
+        ({"generations": 11}, "/generations", "less than or equal to 10"),
+        ({"generations": 2, "student": {"model": MODEL}}, "/generations", "starts from fresh weights"),
         ({"training": {"epochs": 0}}, "/training/epochs", "greater than or equal to 1"),
         ({"training": {"epochs": 10**9}}, "/training/epochs", "less than or equal to"),
         ({"training": {"batch_size": 0}}, "/training/batch_size", "greater than or equal to 1"),

@@ -16,6 +16,8 @@ class Distilled:
     job: JobFile
     weights: Tensors
     """Under the family's names."""
+    generations: tuple[Tensors, ...]
+    """Those before the student, the first one first; alike."""
     report: Report
     teachers: tuple[str, ...]
     """SHA-256 of each teacher's file."""

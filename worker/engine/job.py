@@ -4,12 +4,12 @@ from pathlib import Path
 
 from torch import nn
 
-from app.contract.events import Finished, Notice, PhaseEntered, Run
+from app.contract.events import Finished, Notice, PhaseEntered, Run, run_of_generation
 from app.contract.job_file import JobFile
 from app.contract.objectives import HardTarget, ObjectiveTerm
 from app.contract.report import Report
 from app.contract.states import Phase
-from worker.engine import build, publication, surroundings
+from worker.engine import build, generations, publication, surroundings
 from worker.engine.bench import Bench
 from worker.engine.checkpoint import Corrupt
 from worker.engine.distilled import Distilled
@@ -25,17 +25,18 @@ def run_job(folder: Path, job: JobFile, reporter: Reporter, stop: StopSignal) ->
     """Train, evaluate and publish into `out/`. Raises EngineFailure or Stopped."""
     bench = Bench(folder, job, reporter, stop)
     no_control = _why_no_control(bench)
-    student = _trained(bench, Run.STUDENT, bench.terms, bench.plan, (0.0, 1.0 if no_control else 0.5))
+    runs = job.spec.generations + (not no_control)
+    born = _generations(bench, runs)
     control = None
     if not no_control:
         plan = with_budget(bench.plan, bench.transfer_set.labelled_rows["train"])
-        control = _trained(bench, Run.CONTROL, (HardTarget(weight=1.0),), plan, (0.5, 1.0))
+        control = _trained(bench, Run.CONTROL, (HardTarget(weight=1.0),), plan, ((runs - 1) / runs, 1.0))
     reporter.report(PhaseEntered(phase=Phase.EVALUATING))
-    report = _report(bench, student, control, no_control)
+    report = _report(bench, born, control, no_control)
     stop.check()
     reporter.report(PhaseEntered(phase=Phase.EXPORTING))
-    publication.publish(folder, _distilled(bench, student, report))
-    reporter.report(Finished(stop_reason=student.stop_reason))
+    publication.publish(folder, _distilled(bench, born, report))
+    reporter.report(Finished(stop_reason=born[-1].stop_reason))
 
 
 def _why_no_control(bench: Bench) -> str | None:
@@ -44,6 +45,16 @@ def _why_no_control(bench: Bench) -> str | None:
     if not len(bench.transfer_set.labelled_rows["train"]):
         return "No training sample carries a label, so there is nothing to train a control on."
     return None
+
+
+def _generations(bench: Bench, runs: int) -> list[Outcome]:
+    """Return every generation's outcome, of a job that makes so many runs; the last one is the student."""
+    count, born = bench.job.spec.generations, list[Outcome]()
+    for number in range(1, count + 1):
+        its_bench = generations.taught_by(bench, born[-1].weights, number) if born else bench
+        share = (number - 1) / runs, number / runs
+        born.append(_trained(its_bench, run_of_generation(number, count), bench.terms, its_bench.plan, share))
+    return born
 
 
 def _trained(
@@ -65,16 +76,22 @@ def _trained(
     return outcome
 
 
-def _report(bench: Bench, student: Outcome, control: Outcome | None, no_control: str | None) -> Report:
-    architecture, spec = bench.job.student.architecture, bench.job.spec
+def _report(bench: Bench, born: list[Outcome], control: Outcome | None, no_control: str | None) -> Report:
+    architecture, spec, student = bench.job.student.architecture, bench.job.spec, born[-1]
     scorer = Scorer(bench.evaluator, bench.targets, bench.teacher_sights, evaluated_on(bench.transfer_set))
-    runs = {Run.STUDENT: student} | ({Run.CONTROL: control} if control else {})
+    runs = {run_of_generation(number, len(born)): outcome for number, outcome in enumerate(born, start=1)}
+    runs |= {Run.CONTROL: control} if control else {}
+    networks = [_network(bench, outcome.weights) for outcome in born]
+    scores = [scorer.student(network, architecture) for network in networks]
+    born_again = len(born) > 1
     report = Report(
         evaluated_on=scorer.where,
         teacher=scorer.teachers(bench.teachers, [teacher.architecture for teacher in bench.job.teachers]),
-        student=scorer.student(_network(bench, student.weights), architecture),
+        student=scores[-1],
         control=scorer.student(_network(bench, control.weights), architecture) if control else None,
         control_missing=no_control,
+        generations=tuple(scores) if born_again else (),
+        ensemble=scorer.ensemble(networks, architecture) if born_again else None,
         stop_reason=student.stop_reason,
         best_epoch=student.best_epoch,
         soft_targets=bench.targets.use(),
@@ -95,10 +112,11 @@ def _network(bench: Bench, weights: Tensors) -> nn.Module:
     return network.to(bench.device)
 
 
-def _distilled(bench: Bench, student: Outcome, report: Report) -> Distilled:
+def _distilled(bench: Bench, born: list[Outcome], report: Report) -> Distilled:
     return Distilled(
         job=bench.job,
-        weights=student.weights,
+        weights=born[-1].weights,
+        generations=tuple(outcome.weights for outcome in born[:-1]),
         report=report,
         teachers=tuple(teacher.sha256 for teacher in bench.teachers),
         transfer_set=bench.transfer_set.sha256,

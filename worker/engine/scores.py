@@ -1,11 +1,13 @@
-"""The numbers of the report. N = samples of the evaluated part, C = classes."""
+"""The numbers of the report. N = samples of the evaluated part, C = classes, G = generations."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import log_softmax
 
 from app.contract.architectures import Family
 from app.contract.report import Evaluated, Scores
@@ -52,11 +54,21 @@ class Scorer:
 
     def student(self, network: nn.Module, architecture: Family) -> Scores:
         """Score a student or control."""
-        size = sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
         part, fitted = self._logits(network, self.where.split), self._logits(network, self.where.scaled_on)
-        return self._score(
-            self._cost(network, architecture, (blueprint.size(architecture), size), self.evaluator.sight), part, fitted
+        return self._score(self._cost_of_student(network, architecture), part, fitted)
+
+    def ensemble(self, networks: Sequence[nn.Module], architecture: Family) -> Scores:
+        """Score students as one, by the mean of their probabilities; what they cost adds up."""
+        costs = [self._cost_of_student(network, architecture) for network in networks]
+        part, fitted = (
+            mean_distribution([self._logits(network, where) for network in networks])
+            for where in (self.where.split, self.where.scaled_on)
         )
+        return self._score({name: _sum([cost[name] for cost in costs]) for name in costs[0]}, part, fitted)
+
+    def _cost_of_student(self, network: nn.Module, architecture: Family) -> dict[str, Any]:
+        size = sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
+        return self._cost(network, architecture, (blueprint.size(architecture), size), self.evaluator.sight)
 
     def _cost(self, network: nn.Module, architecture: Family, size: tuple[int, int], sight: Sight) -> dict[str, Any]:
         sample = sight.typical(self.evaluator.rows(self.where.split))
@@ -86,6 +98,14 @@ class Scorer:
     def _labels(self, part: str | None) -> Tensor:
         labels_N = self.evaluator.transfer_set.labels_N
         return labels_N[self.evaluator.rows(part)].cpu() if part else labels_N[:0].cpu()
+
+
+def mean_distribution(logits_GNC: Sequence[Tensor]) -> Tensor:
+    """Return the logarithm (N, C) of the mean of several networks' probabilities."""
+    if not logits_GNC[0].numel():
+        return logits_GNC[0]
+    mean_NC = torch.stack([log_softmax(logits_NC, dim=1) for logits_NC in logits_GNC]).logsumexp(0)
+    return mean_NC - math.log(len(logits_GNC))
 
 
 def _sum(values: Sequence[Any]) -> Any:

@@ -1,4 +1,4 @@
-"""The student's weights, `student.safetensors`, under the user's names."""
+"""The student's weights, `student.safetensors`, under the user's names; the generations before it lie beside."""
 
 import json
 from pathlib import Path
@@ -7,6 +7,7 @@ from app.contract.preprocessing import Preprocessing
 from worker.engine import key_maps, tensor_file
 from worker.engine.checkpoint import digest, publish
 from worker.engine.distilled import Distilled
+from worker.engine.state import Tensors
 
 NAME = "student.safetensors"
 
@@ -16,21 +17,27 @@ _MAX_BYTES = 2 * 2**20
 
 
 def write(out: Path, made: Distilled) -> str:
-    """Write the student (equal weights give equal bytes); return its SHA-256."""
+    """Write the student and earlier generations (equal weights give equal bytes); return the student's SHA-256."""
+    for number, weights in enumerate(made.generations, start=1):
+        _write(out / f"generation-{number}.safetensors", made, weights)
+    return _write(out / NAME, made, made.weights)
+
+
+def _write(path: Path, made: Distilled, weights: Tensors) -> str:
     student = made.job.student
-    names = key_maps.exported(made.weights, student.key_map)
-    temporary = out / f"{NAME}.tmp"
+    names = key_maps.exported(weights, student.key_map)
+    temporary = path.with_name(f"{path.name}.tmp")
     metadata = {
         "format": "pt",
         "architecture": student.architecture.model_dump_json(),
         **metadata_of(made.preprocessing),
     }
     try:
-        tensor_file.write(temporary, {names[name]: made.weights[name] for name in names}, metadata)
-        publish(temporary, out / NAME)
+        tensor_file.write(temporary, {names[name]: weights[name] for name in names}, metadata)
+        publish(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    return digest(out / NAME)
+    return digest(path)
 
 
 def metadata_of(preprocessing: Preprocessing | None) -> dict[str, str]:
