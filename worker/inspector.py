@@ -4,12 +4,15 @@ import asyncio
 import logging
 from asyncio.subprocess import Process
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import ValidationError
 
+from app.contract.base import Contract
 from app.contract.errors import ServiceUnavailable, StorageFull
 from app.contract.inspection import DatasetInspection, ModelInspection
 from app.contract.job_file import EXIT_DONE, Inspection, InspectionFile, InspectModel
+from app.contract.registration import Resolved
 from app.db.session import Database
 from app.inspections import service
 from app.inspections.service import ATTEMPTS, Inspecting
@@ -23,6 +26,7 @@ from worker.tail import NO_NUL, read_from, write_whole
 from worker.waiting import happens
 
 _FINDING_BYTES = 64 * 2**20
+Written = TypeVar("Written", bound=Contract)
 
 log = logging.getLogger(__name__)
 
@@ -96,8 +100,9 @@ class Inspector:
         await self._run()
         found = self._finding()
         weights = await self._converted() if not found.problems else None
+        resolved = self._resolved() if not found.problems else None
         async with self._database.transaction() as session:
-            await service.finish(session, self._claimed, found, weights)
+            await service.finish(session, self._claimed, found, weights, resolved)
 
     async def _stage(self) -> None:
         remove(self._folder)
@@ -134,10 +139,18 @@ class Inspector:
         raise _Rejected(f"it took longer than {self._settings.inspection_seconds:g} seconds")
 
     def _finding(self) -> Inspection:
-        model = ModelInspection if isinstance(self._claimed.task, InspectModel) else DatasetInspection
-        found = read_from(self._folder / "out" / "inspection.json", 0, _FINDING_BYTES)
+        if isinstance(self._claimed.task, InspectModel):
+            return self._read("inspection.json", ModelInspection)
+        return self._read("inspection.json", DatasetInspection)
+
+    def _resolved(self) -> Resolved | None:
+        """Return what an upload is that tells so by itself."""
+        return self._read("resolved.json", Resolved) if (self._folder / "out" / "resolved.json").exists() else None
+
+    def _read(self, name: str, form: type[Written]) -> Written:
+        found = read_from(self._folder / "out" / name, 0, _FINDING_BYTES)
         try:
-            return model.model_validate_json(found.replace(*NO_NUL))
+            return form.model_validate_json(found.replace(*NO_NUL))
         except ValidationError as error:
             raise _Rejected("its finding cannot be read, or is too long") from error
 

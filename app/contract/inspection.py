@@ -48,7 +48,7 @@ class OnnxModel(Contract):
 class ModelInspection(Contract):
     """Weights held against their architecture."""
 
-    format: Literal["safetensors", "pickled state dict", "onnx"] | None = None
+    format: Literal["safetensors", "pickled state dict", "onnx", "hugging face folder"] | None = None
     tensors: list[Tensor] = Field(default_factory=list)
     """The file's tensors under the user's names."""
     parameters: int | None = None
@@ -59,10 +59,13 @@ class ModelInspection(Contract):
     missing: list[str] = Field(default_factory=list)
     unexpected: list[str] = Field(default_factory=list)
     misshaped: list[Misfit] = Field(default_factory=list)
+<<<<<<< HEAD
     preprocessing: Preprocessing | None = None
     """How the file itself says that its network sees samples, where the registration did not."""
     notices: list[str] = Field(default_factory=list)
     """What was found and left aside."""
+=======
+>>>>>>> dc03bb5 (Inspect Hugging Face folders as archives: config, shards, tokenizer)
     onnx: OnnxModel | None = None
     """Of an ONNX model: what goes in and comes out."""
     problems: list[Problem] = Field(default_factory=list)

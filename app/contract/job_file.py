@@ -15,9 +15,10 @@ from pydantic import Field
 
 from app.contract.architectures import Architecture
 from app.contract.base import Contract
-from app.contract.class_names import Names
+from app.contract.class_names import ClassNames, Names
 from app.contract.inspection import DatasetInspection, ModelInspection
 from app.contract.preprocessing import Preprocessing
+from app.contract.registration import Described
 from app.contract.spec import JobSpec
 from app.contract.students import KeyMap
 from app.contract.transfer import Splits, Tensors, TransferFormat
@@ -92,10 +93,12 @@ class JobFile(Contract):
 class InspectModel(Contract):
     kind: Literal["model"] = "model"
     path: str = "inputs/upload"
-    architecture: Architecture
+    architecture: Described
     key_map: KeyMap | None = None
     """None asks for an unambiguous match by order and shape."""
     preprocessing: Preprocessing | None = None
+    class_names: ClassNames | None = None
+    """As registered."""
 
 
 class InspectDataset(Contract):
@@ -106,8 +109,11 @@ class InspectDataset(Contract):
 
 
 class InspectionFile(Contract):
-    """`job.json` of an inspection; its finding goes to `out/inspection.json`, converted weights to
-    `out/weights.safetensors`."""
+    """`job.json` of an inspection.
+
+    Its finding goes to `out/inspection.json`, converted weights to `out/weights.safetensors`, and what an upload that
+    tells by itself what it holds turned out to be (a `Resolved`) to `out/resolved.json`.
+    """
 
     version: Literal[1] = 1
     subject: Annotated[InspectModel | InspectDataset, Field(discriminator="kind")]

@@ -5,12 +5,12 @@ from typing import Any, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from app.contract.architectures import Architecture
 from app.contract.class_names import ClassNames, Names
 from app.contract.errors import Problem
 from app.contract.inspection import DatasetInspection, ModelInspection
 from app.contract.preprocessing import Preprocessing
 from app.contract.products import ArtifactKind
+from app.contract.registration import Described, HuggingFace
 from app.contract.spec import JobSpec, Labels, Name
 from app.contract.states import BlockedBy, FailureCode, InspectionState, JobState, Phase, StopReason
 from app.contract.students import KeyMap
@@ -65,13 +65,15 @@ class ModelCreate(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     file: str | None = Field(default=None, pattern=r"^file_[0-9a-f]{32}$")
-    """The uploaded weights: .safetensors, a state dict saved by torch.save, or an ONNX model."""
+    """The uploaded weights: .safetensors, a state dict saved by torch.save, an ONNX model, or a Hugging Face folder in
+    an archive."""
     job: str | None = Field(default=None, pattern=r"^job_[0-9a-f]{32}$")
     """Instead of a file: the job whose student this is. It may still be queued or running: the model is `awaited` until
     then, and jobs that name it wait. So jobs feed jobs: a teacher assistant (Mirzadeh et al. 2020), the next generation
     of a born-again network (Furlanello et al. 2018)."""
-    architecture: Architecture | None = None
-    """Of the file's weights; a job's student has its own."""
+    architecture: Described | None = None
+    """Of the file's weights; `{kind: huggingface}` for a Hugging Face folder, which brings its own together with its
+    tokenizer. A job's student has its own too."""
     key_map: KeyMap | None = None
     """Renames parameter prefixes (yours -> the family's). Left out, an unambiguous match by shape is found."""
     preprocessing: Preprocessing | None = None
@@ -88,6 +90,8 @@ class ModelCreate(BaseModel):
             raise ValueError("a model is made of either a file or a job")
         if self.file and self.architecture is None:
             raise ValueError("the architecture of the file's weights is missing")
+        if isinstance(self.architecture, HuggingFace) and self.key_map is not None:
+            raise ValueError("a Hugging Face folder has the library's own names: leave key_map out")
         if self.job and (self.architecture or self.key_map is not None or self.class_names):
             text = "leave architecture, key_map and class_names out"
             raise ValueError(f"a job's student has its own architecture and names: {text}")
@@ -103,7 +107,8 @@ class Model(Resource):
     """Null while the job that makes the model is not over."""
     job: str | None = None
     """The job whose student it is."""
-    architecture: Architecture
+    architecture: Described
+    """Of a Hugging Face folder `huggingface` until it is inspected, and then what its config.json says."""
     key_map: KeyMap | None
     preprocessing: Preprocessing | None = None
     class_names: Names = ()

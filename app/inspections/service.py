@@ -3,25 +3,23 @@
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.contract.architectures import Architecture
 from app.contract.errors import Problem
 from app.contract.inspection import DatasetInspection, ModelInspection
 from app.contract.job_file import InspectDataset, InspectModel
+from app.contract.registration import Resolved
 from app.contract.states import InspectionState
 from app.contract.transfer import FORMAT, Splits
 from app.db.session import doorbells
 from app.db.tables import File, Model
 from app.inspections.repository import InspectionRepository, Subject
 from app.jobs.blocked import unblock
-from app.models.registered import preprocessing_of
+from app.models.registered import class_names_of, described_as, preprocessing_of
 from app.queue import Doorbell
 
 ATTEMPTS = 3
 """Inspections that may die with their worker before the upload is rejected."""
-_ARCHITECTURE: TypeAdapter[Any] = TypeAdapter(Architecture)
 
 
 @dataclass(frozen=True)
@@ -48,19 +46,25 @@ async def claim(session: AsyncSession, seconds: float) -> Inspecting | None:
 def _task(subject: Subject) -> InspectModel | InspectDataset:
     if isinstance(subject, Model):
         return InspectModel(
-            architecture=_ARCHITECTURE.validate_python(subject.architecture),
+            architecture=described_as(subject),
             key_map=subject.key_map,
             preprocessing=preprocessing_of(subject),
+            class_names=class_names_of(subject) or None,
         )
     return InspectDataset(format=FORMAT.validate_python(subject.format), splits=Splits.model_validate(subject.splits))
 
 
 async def finish(
-    session: AsyncSession, claimed: Inspecting, found: ModelInspection | DatasetInspection, weights: str | None = None
+    session: AsyncSession,
+    claimed: Inspecting,
+    found: ModelInspection | DatasetInspection,
+    weights: str | None = None,
+    resolved: Resolved | None = None,
 ) -> bool:
-    """Store what was found (`weights`: the SHA-256 of converted weights) and let the jobs go on that wait for it.
+    """Store what was found and let the jobs go on that wait for it.
 
-    Returns False where the inspection was given to another in the meantime.
+    `weights`: the SHA-256 of converted weights; `resolved`: what an upload is that tells so by itself. Returns False
+    where the inspection was given to another in the meantime.
     """
     ready = not found.problems
     values: dict[str, Any] = {
@@ -69,6 +73,7 @@ async def finish(
     }
     if isinstance(found, ModelInspection) and ready:
         values["weights_sha256"] = weights or claimed.sha256
+        values |= resolved.model_dump(mode="json") if resolved else {}
     if not await InspectionRepository(session).finish(claimed.subject, claimed.attempt, values):
         return False
     if claimed.subject in session:  # claimed in this very transaction, so seen by what follows

@@ -14,11 +14,13 @@ from app.contract.students import untrainable
 from app.contract.views import Fresh
 from app.db.tables import Dataset, Model
 from app.jobs.named import Named, inspected_names, student_class_names, student_preprocessing, teacher_pointer
-from app.models.registered import architecture_of, class_names_of, preprocessing_of
+from app.models.registered import architecture_of, class_names_of, is_resolved, preprocessing_of
 
 
 def errors(spec: JobSpec, named: Named, max_parameters: int) -> list[Problem]:
     """Return everything that would make the job fail; what is still being inspected is passed over."""
+    if not all(is_resolved(model) for model, _ in named.parts()):
+        return list(_rejected(spec, named))
     return [
         *_rejected(spec, named),
         *_sizes(spec, named, max_parameters),

@@ -9,7 +9,7 @@ from app.contract.spec import JobSpec
 from app.contract.views import Fixed
 from app.jobs.checks import inspected
 from app.jobs.named import Named, student_preprocessing
-from app.models.registered import architecture_of
+from app.models.registered import architecture_of, is_resolved
 
 _FLOPS_PER_SECOND = 5e9
 _SECONDS_PER_STEP = 4e-4
@@ -21,6 +21,8 @@ _FORWARD_AND_BACKWARD = 3
 
 def estimate(spec: JobSpec, named: Named) -> Estimate | None:
     """Return the estimate, or None where the transfer set or a network's size is not known here."""
+    if not all(is_resolved(model) for model, _ in named.parts()):
+        return None
     student = named.student_architecture(spec)
     teachers = [architecture_of(teacher) for teacher in named.teachers]
     sizes = [teacher.size() for teacher in teachers]

@@ -7,13 +7,25 @@ from pydantic import TypeAdapter
 from app.contract.architectures import Architecture, Family
 from app.contract.class_names import Names
 from app.contract.preprocessing import PREPROCESSING, Preprocessing
+from app.contract.registration import Described, HuggingFace
 from app.db.tables import Model
 
 _ARCHITECTURE: TypeAdapter[Any] = TypeAdapter(Architecture)
+_DESCRIBED: TypeAdapter[Described] = TypeAdapter(Described)
+
+
+def described_as(model: Model) -> Described:
+    """Return the model's architecture, or what was said of an upload that is still to tell its own."""
+    return _DESCRIBED.validate_python(model.architecture)
+
+
+def is_resolved(model: Model) -> bool:
+    """Return whether the model's architecture is known."""
+    return not isinstance(described_as(model), HuggingFace)
 
 
 def architecture_of(model: Model) -> Family:
-    """Return the model's architecture as the contract's class."""
+    """Return the architecture, which must be known, as the contract's class."""
     architecture: Family = _ARCHITECTURE.validate_python(model.architecture)
     return architecture
 

@@ -3,7 +3,9 @@
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contract import reading
+from app.contract.architectures import Family
 from app.contract.errors import InvalidRequest, Problem
+from app.contract.registration import HuggingFace
 from app.contract.resources import ModelCreate
 from app.contract.states import InspectionState
 from app.db.base import new_id
@@ -24,17 +26,8 @@ async def register(session: AsyncSession, tenant: str, request: ModelCreate, max
     assert request.file  # the contract wants a file with its architecture where there is no job
     assert request.architecture
     file = await registry.require_file(session, tenant, request.file)
-    size = request.architecture.size()
-    if size is not None and size > max_parameters:
-        detail = f"this architecture has {size:,} parameters; this service takes up to {max_parameters:,}"
-        raise InvalidRequest(detail, [Problem(pointer="/architecture", detail=detail)])
-    # A file may say itself how its network reads: where nothing is given, the inspection looks.
-    given = request.preprocessing
-    if given and (refusal := reading.refusal_of_trained(request.architecture, given)):
-        raise InvalidRequest(refusal, [Problem(pointer="/preprocessing", detail=refusal)])
-    if request.class_names and len(request.class_names) != request.architecture.classes:
-        detail = f"{len(request.class_names):,} names for the architecture's {request.architecture.classes:,} classes"
-        raise InvalidRequest(detail, [Problem(pointer="/class_names", detail=detail)])
+    if not isinstance(request.architecture, HuggingFace):
+        _check(request, request.architecture, max_parameters)
     model = Model(
         id=new_id("mdl"),
         tenant_id=tenant,
@@ -47,3 +40,15 @@ async def register(session: AsyncSession, tenant: str, request: ModelCreate, max
         class_names=list(request.class_names) if request.class_names else None,
     )
     return await registry.register(ModelRepository(session), model)
+
+
+def _check(request: ModelCreate, architecture: Family, max_parameters: int) -> None:
+    size = architecture.size()
+    if size is not None and size > max_parameters:
+        detail = f"this architecture has {size:,} parameters; this service takes up to {max_parameters:,}"
+        raise InvalidRequest(detail, [Problem(pointer="/architecture", detail=detail)])
+    if refusal := reading.refusal_of_trained(architecture, request.preprocessing):
+        raise InvalidRequest(refusal, [Problem(pointer="/preprocessing", detail=refusal)])
+    if request.class_names and len(request.class_names) != architecture.classes:
+        detail = f"{len(request.class_names):,} names for the architecture's {architecture.classes:,} classes"
+        raise InvalidRequest(detail, [Problem(pointer="/class_names", detail=detail)])

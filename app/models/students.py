@@ -14,6 +14,7 @@ from app.db.tables import Artifact, File, Job, Model
 from app.files.repository import FileRepository
 from app.jobs.named import Named, find, student_class_names, student_key_map, student_preprocessing
 from app.jobs.repository import JobRepository
+from app.models.registered import is_resolved
 from app.models.repository import ModelRepository
 from app.queue import Doorbell
 
@@ -29,6 +30,8 @@ async def register(session: AsyncSession, tenant: str, job_id: str, name: str | 
     named, _ = await find(session, tenant, spec)
     if named is None:
         raise _refused(f"what the job {job_id} named is no longer there")
+    if unknown := [model.id for model, _ in named.parts() if not is_resolved(model)]:
+        raise _refused(f"what the student of {job_id} is will be known after the inspection of {', '.join(unknown)}")
     model = _awaited(job, spec, named, name)
     await ModelRepository(session).add(model)
     if job.state == JobState.SUCCEEDED:

@@ -1,4 +1,4 @@
-"""Files of a .zip, .tar or .tar.gz archive, one after another in memory; nothing is ever extracted to disk.
+"""Files of a .zip, .tar or .tar.gz archive, one after another; nothing goes to disk under a name of the archive's.
 
 Sizes are counted while reading and never believed; links, devices and names that lead elsewhere are refused.
 """
@@ -9,8 +9,8 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Literal
@@ -41,29 +41,48 @@ def archive_form(path: Path) -> Literal["zip", "tar"] | None:
     return "tar" if form == "gz" else form
 
 
-def read_files(path: Path, limits: Limits | None = None) -> Iterator[tuple[str, bytes]]:
+def read_files(
+    path: Path, limits: Limits | None = None, wanted: Callable[[str], bool] | None = None
+) -> Iterator[tuple[str, bytes]]:
     """Yield name and bytes of each file, in the archive's order; desktops' own files are passed over. Raises Refused.
 
-    Names are relative, with forward slashes, and each comes once.
+    Names are relative, with forward slashes, and each comes once. `wanted` is asked of each; by default all are.
     """
-    limits = limits or Limits()
+    for name, pieces in _files(path, limits or Limits(), wanted or (lambda _: True)):
+        yield name, b"".join(pieces)
+
+
+def copy_files(path: Path, limits: Limits, target: Callable[[str], Path | None]) -> Iterator[Path]:
+    """Write those files to disk for which `target` tells a path, and yield each path afterwards. Raises Refused."""
+    for name, pieces in _files(path, limits, lambda name: target(name) is not None):
+        copy = target(name)
+        assert copy
+        with copy.open("xb") as file:
+            file.writelines(pieces)
+        yield copy
+
+
+def _files(path: Path, limits: Limits, wanted: Callable[[str], bool]) -> Iterator[tuple[str, Iterator[bytes]]]:
+    """Yield name and pieces of each wanted file; the pieces must be read before the next one."""
     seen: set[str] = set()
     files = _zip_files(path, limits) if _form(path) == "zip" else _tar_files(path, limits)
-    total = 0
-    try:
+    meter = _Meter(limits)
+    with _damage_told():
         for written, opened in files:
             name = _checked_name(written)
             if name in seen:
                 raise Refused(f"The archive holds {name!r} twice.")
             seen.add(name)
-            if _is_litter(name):
+            if _is_litter(name) or not wanted(name):
                 continue
             with opened as file:
-                content = _read(file, name, limits.entry_bytes)
-            total += len(content)
-            if total > limits.total_bytes:
-                raise Refused(f"The archive holds more than {limits.total_bytes:,} bytes when decompressed.")
-            yield name, content
+                yield name, meter.pieces(file, name)
+
+
+@contextmanager
+def _damage_told() -> Iterator[None]:
+    try:
+        yield
     except _BROKEN as error:
         raise Refused(f"The archive is cut short or damaged ({error}).") from error
 
@@ -139,14 +158,25 @@ class _Bounded:
             raise Refused(f"The archive holds more than {self._limit:,} bytes when decompressed.")
 
 
-def _read(file: IO[bytes], name: str, limit: int) -> bytes:
-    pieces, size = [], 0
-    while piece := file.read(_CHUNK):
-        size += len(piece)
-        if size > limit:
-            raise Refused(f"The archive's {name!r} has more than {limit:,} bytes when decompressed.")
-        pieces.append(piece)
-    return b"".join(pieces)
+class _Meter:
+    """Counts what is read, of each file and of all."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits, self._total = limits, 0
+
+    def pieces(self, file: IO[bytes], name: str) -> Iterator[bytes]:
+        """Yield a file's bytes. Raises Refused where there are too many."""
+        size, limits = 0, self._limits
+        with _damage_told():
+            while piece := file.read(_CHUNK):
+                size, self._total = size + len(piece), self._total + len(piece)
+                if size > limits.entry_bytes:
+                    raise Refused(
+                        f"The archive's {name!r} has more than {limits.entry_bytes:,} bytes when decompressed."
+                    )
+                if self._total > limits.total_bytes:
+                    raise Refused(f"The archive holds more than {limits.total_bytes:,} bytes when decompressed.")
+                yield piece
 
 
 def _checked_name(name: str) -> str:

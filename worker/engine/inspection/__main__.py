@@ -1,7 +1,8 @@
 """Inspect an uploaded model or transfer set: python -m worker.engine.inspection JOBDIR.
 
-Reads JOBDIR/job.json (an InspectionFile) and writes JOBDIR/out/inspection.json; a pickled state dict that fits is also
-written as JOBDIR/out/weights.safetensors. Exits with 0 when there is a finding, also one that rejects the upload.
+Reads JOBDIR/job.json (an InspectionFile) and writes JOBDIR/out/inspection.json; a pickled state dict that fits, or a
+Hugging Face folder's, is also written as JOBDIR/out/weights.safetensors, and what that folder is as
+JOBDIR/out/resolved.json. Exits with 0 when there is a finding, also one that rejects the upload.
 """
 
 import argparse
@@ -11,7 +12,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from app.contract.base import Contract
 from app.contract.job_file import EXIT_DONE, Inspection, InspectionFile, InspectModel
+from app.contract.registration import HuggingFace
 
 
 def main() -> int:
@@ -30,10 +33,14 @@ def main() -> int:
     out = folder / "out"
     out.mkdir(exist_ok=True)
     finding = _inspect(folder, job)
-    temporary = out / "inspection.json.tmp"
-    temporary.write_text(finding.model_dump_json(indent=2) + "\n")
-    temporary.replace(out / "inspection.json")
+    _write(out / "inspection.json", finding)
     return EXIT_DONE
+
+
+def _write(path: Path, content: Contract) -> None:
+    temporary = path.with_name(f"{path.name}.tmp")
+    temporary.write_text(content.model_dump_json(indent=2) + "\n")
+    temporary.replace(path)
 
 
 def _inspect(folder: Path, job: InspectionFile) -> Inspection:
@@ -43,10 +50,21 @@ def _inspect(folder: Path, job: InspectionFile) -> Inspection:
         from worker.engine.inspection.models import inspect_model  # noqa: PLC0415
 
         converted = folder / "out" / "weights.safetensors"
+        if isinstance(job.subject.architecture, HuggingFace):
+            return _inspect_folder(path, job.subject, converted, job.max_parameters)
         return inspect_model(path, job.subject, converted, job.max_parameters)
     from worker.engine.inspection.datasets import inspect_dataset  # noqa: PLC0415
 
     return inspect_dataset(path, job.subject)
+
+
+def _inspect_folder(path: Path, subject: InspectModel, converted: Path, max_parameters: int | None) -> Inspection:
+    from worker.engine.inspection.hugging_face import inspect_folder  # noqa: PLC0415
+
+    finding, resolved = inspect_folder(path, subject, converted, max_parameters)
+    if resolved:
+        _write(converted.with_name("resolved.json"), resolved)
+    return finding
 
 
 if __name__ == "__main__":

@@ -1,24 +1,36 @@
 """Uploaded weights held against the architecture that they are said to be."""
 
 from collections.abc import Mapping
+<<<<<<< HEAD
 from dataclasses import dataclass, field
+=======
+>>>>>>> dc03bb5 (Inspect Hugging Face folders as archives: config, shards, tokenizer)
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor
 
+<<<<<<< HEAD
 from app.contract import inspection, reading
 from app.contract.architectures import Onnx
 from app.contract.errors import Problem
 from app.contract.inspection import ModelInspection
 from app.contract.job_file import InspectModel
 from worker.engine import blueprint, key_maps, tensor_file
+=======
+from app.contract import inspection
+from app.contract.architectures import Family, Onnx
+from app.contract.errors import Problem
+from app.contract.inspection import ModelInspection
+from app.contract.job_file import InspectModel
+from app.contract.preprocessing import Preprocess
+from app.contract.registration import HuggingFace
+from worker.engine import blueprint, build, key_maps, tensor_file
+>>>>>>> dc03bb5 (Inspect Hugging Face folders as archives: config, shards, tokenizer)
 from worker.engine.failures import Refused
-from worker.engine.file_kinds import recognise
 from worker.engine.fit import Fit, Shape, compare, listed
-from worker.engine.inspection import converter
 from worker.engine.inspection.black_boxes import inspect_onnx
+<<<<<<< HEAD
 from worker.engine.inspection.own_preprocessing import own_preprocessing, unusable
 
 _REASONS = {
@@ -41,25 +53,35 @@ class Weights:
 
     def shapes(self) -> dict[str, Shape]:
         return {name: tuple(tensor.shape) for name, tensor in self.tensors.items()}
+=======
+from worker.engine.inspection.weights import Weights, read_weights
+>>>>>>> dc03bb5 (Inspect Hugging Face folders as archives: config, shards, tokenizer)
 
 
 def inspect_model(
     path: Path, subject: InspectModel, converted: Path, max_parameters: int | None = None
 ) -> ModelInspection:
     """Return the finding, and write a pickled state dict that fits as safetensors to `converted`."""
-    if isinstance(subject.architecture, Onnx):
-        return inspect_onnx(path, subject.architecture, subject.key_map, max_parameters)
+    architecture = subject.architecture
+    assert not isinstance(architecture, HuggingFace)  # which `inspect_folder` looks at
+    if isinstance(architecture, Onnx):
+        return inspect_onnx(path, architecture, subject.key_map, max_parameters)
     try:
-        own = blueprint.outline(subject.architecture, max_parameters).state_dict()
+        own = blueprint.outline(architecture, max_parameters).state_dict()
         weights = read_weights(path)
     except Refused as refusal:
         return ModelInspection(problems=_problems(refusal.problems))
+<<<<<<< HEAD
     finding = _with_sight(_judge(weights, subject, own), weights.metadata, subject)
+=======
+    finding = judge(weights, own, subject.key_map, unreadable(architecture, subject.preprocessing))
+>>>>>>> dc03bb5 (Inspect Hugging Face folders as archives: config, shards, tokenizer)
     if not finding.problems and weights.format == "pickled state dict":
         tensor_file.write(converted, weights.tensors, {"format": "pt"})
     return finding
 
 
+<<<<<<< HEAD
 def read_weights(path: Path) -> Weights:
     """Return the tensors of an upload. Raises Refused."""
     kind = recognise(path)
@@ -75,18 +97,26 @@ def read_weights(path: Path) -> Weights:
 def _judge(weights: Weights, subject: InspectModel, own: Mapping[str, Tensor]) -> ModelInspection:
     expected = {name: tuple(tensor.shape) for name, tensor in own.items()}
     problems = _broken(weights.tensors)
+=======
+def judge(
+    weights: Weights, own: Mapping[str, Tensor], key_map: Mapping[str, str] | None, problems: list[str]
+) -> ModelInspection:
+    """Hold tensors against a network's own (its state dict, which needs no values); `problems`: found already."""
+    expected = {name: tuple(tensor.shape) for name, tensor in own.items()}
+    problems = _broken(weights.tensors) + problems
+>>>>>>> dc03bb5 (Inspect Hugging Face folders as archives: config, shards, tokenizer)
     try:
-        key_map, matched = _key_map(weights, subject.key_map, expected)
+        in_force, matched = _key_map(weights, key_map, expected)
     except Refused as refusal:
         return _finding(weights, {}, Fit([], [], []), [*refusal.problems, *problems])
     try:
-        renamed = key_maps.rename(weights.tensors, key_map)
+        renamed = key_maps.rename(weights.tensors, in_force)
     except Refused as refusal:
         problems = refusal.problems + problems
         renamed = {name: name for name in weights.tensors}
     problems += _of_another_kind(weights.tensors, renamed, own)
     fit = compare(weights.shapes(), renamed, expected)
-    finding = _finding(weights, key_map, fit, fit.problems() + problems)
+    finding = _finding(weights, in_force, fit, fit.problems() + problems)
     return finding.model_copy(update={"key_map_found": matched and not finding.problems})
 
 
@@ -104,6 +134,7 @@ def _key_map(
     return key_maps.nearest(shapes, expected, ordered=weights.ordered) or {}, False
 
 
+<<<<<<< HEAD
 def _with_sight(finding: ModelInspection, metadata: Mapping[str, str], subject: InspectModel) -> ModelInspection:
     """Return the finding with how the network sees samples, where only the file says so, and with what is wrong there.
 
@@ -120,6 +151,20 @@ def _with_sight(finding: ModelInspection, metadata: Mapping[str, str], subject: 
     problems = [*finding.problems, *(_problems([words]) if refusal else [])]
     update = {"preprocessing": found, "notices": [aside] if aside else [], "problems": problems}
     return finding.model_copy(update=update)
+=======
+def unreadable(architecture: Family, preprocessing: Preprocess | None) -> list[str]:
+    """Return why a network cannot read with a preprocessing of texts."""
+    if preprocessing is None or "text" not in preprocessing.takes:
+        return []
+    try:
+        tokens = build.encoder(preprocessing).size
+    except Refused as refusal:
+        return refusal.problems
+    embedded = architecture.embeds()
+    if embedded is not None and tokens > embedded:
+        return [f"The preprocessing has {tokens:,} tokens, and the architecture embeds {embedded:,}."]
+    return []
+>>>>>>> dc03bb5 (Inspect Hugging Face folders as archives: config, shards, tokenizer)
 
 
 def _broken(tensors: Mapping[str, Tensor]) -> list[str]:

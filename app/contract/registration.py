@@ -1,0 +1,34 @@
+"""What a registration says of an upload that tells by itself what it holds, and what that turns out to be."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from app.contract.architectures import Architecture
+from app.contract.base import Contract
+from app.contract.class_names import ClassNames
+from app.contract.preprocessing import Preprocessing
+
+
+class HuggingFace(Contract):
+    """A Hugging Face folder as a .zip, .tar or .tar.gz archive; its inspection makes it a `transformers` network.
+
+    It holds config.json, the weights (model.safetensors or pytorch_model.bin, whole or in shards with their index) and
+    tokenizer.json, or vocab.txt of a BERT; other files are passed over. The classes are those of `id2label`, also by name.
+    """
+
+    kind: Literal["huggingface"] = "huggingface"
+    max_tokens: int | None = Field(default=None, ge=1, le=65_536)
+    """Where its tokenizer cuts texts; by default where tokenizer.json does, else at 128, never beyond its positions."""
+
+
+Described = Annotated[Architecture | HuggingFace, Field(discriminator="kind")]
+"""An architecture, or an upload that brings its own."""
+
+
+class Resolved(Contract):
+    """What an upload that tells by itself what it holds turned out to be."""
+
+    architecture: Architecture
+    preprocessing: Preprocessing | None
+    class_names: ClassNames | None

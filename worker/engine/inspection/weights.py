@@ -1,0 +1,47 @@
+"""The tensors of an upload, whatever the file's form."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from torch import Tensor
+
+from worker.engine import tensor_file
+from worker.engine.archives import archive_form
+from worker.engine.failures import Refused
+from worker.engine.file_kinds import recognise
+from worker.engine.fit import Shape
+from worker.engine.inspection import converter
+
+_REASONS = {
+    "legacy pickle": "The file is a bare pickle, perhaps of torch.save before version 1.6: load it and torch.save its "
+    "state dict again.",
+    "torchscript": "The file is a TorchScript archive, which runs code when used: refused. Save model.state_dict().",
+    "onnx": "The file is an ONNX model, which can only teach: register it as {kind: onnx, classes: ...}.",
+    "pt2": "The file is a torch.export archive (.pt2), which runs code when loaded: refused. Save model.state_dict().",
+}
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Tensors under the user's names; `ordered` where the file keeps the state dict's order."""
+
+    format: Literal["safetensors", "pickled state dict", "hugging face folder"]
+    tensors: dict[str, Tensor]
+    ordered: bool
+
+    def shapes(self) -> dict[str, Shape]:
+        return {name: tuple(tensor.shape) for name, tensor in self.tensors.items()}
+
+
+def read_weights(path: Path) -> Weights:
+    """Return the tensors of an upload. Raises Refused."""
+    kind = recognise(path)
+    if kind.name == "safetensors":
+        return Weights("safetensors", tensor_file.load(path)[0], ordered=False)
+    if kind.name == "torch":
+        return Weights("pickled state dict", converter.load(path), ordered=True)
+    fallback = f"The file is neither safetensors nor a pickled state dict: it looks like {kind.words}."
+    if archive_form(path):
+        fallback += " A Hugging Face folder is registered as {kind: huggingface}."
+    raise Refused(_REASONS.get(kind.name, fallback))
