@@ -1,12 +1,14 @@
 """Uploaded files: `client.files`."""
 
 from pathlib import Path
+from typing import IO, cast
 
 from app.contract.resources import File
 from stillhouse import calls
 from stillhouse.errors import Corrupted
 from stillhouse.gauges import gauge
-from stillhouse.sending import HashedFile
+from stillhouse.packing import length, pieces_of
+from stillhouse.sending import Outgoing
 from stillhouse.sources import Path_
 from stillhouse.transport import Transport
 
@@ -19,14 +21,18 @@ class Files:
         self._progress = progress
 
     def upload(self, path: Path_, *, name: str | None = None) -> File:
-        """Send a file, streaming, and check that what arrived has the SHA-256 of what was read here."""
+        """Send a file, streaming, and check that what arrived has the SHA-256 of what was read here.
+
+        A Hugging Face folder is sent as a .tar archive of what the service reads of it.
+        """
         source = Path(path)
-        title = name or source.name
+        title = name or (f"{source.resolve().name}.tar" if source.is_dir() else source.name)
+        pieces = pieces_of(source)
         with (
-            gauge(f"Uploading {title}", source.stat().st_size, shown=self._progress) as done,
-            HashedFile(source, done) as content,
+            gauge(f"Uploading {title}", sum(map(length, pieces)), shown=self._progress) as done,
+            Outgoing(pieces, done) as content,
         ):
-            file = self._transport.send(calls.upload(title, content))
+            file = self._transport.send(calls.upload(title, cast("IO[bytes]", content)))
             if file.sha256 == content.sha256:
                 return file
         self.delete(file.id)

@@ -1,10 +1,12 @@
 """Registered networks: `client.models`."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.contract.architectures import Architecture
 from app.contract.preprocessing import Preprocessing
+from app.contract.registration import Described, HuggingFace
 from app.contract.resources import File, Model, Page
 from app.contract.states import InspectionState
 from stillhouse import calls
@@ -32,7 +34,7 @@ class Models:
         self,
         weights: Weights | File,
         *,
-        architecture: Architecture | Mapping[str, Any],
+        architecture: Described | Mapping[str, Any] | None = None,
         key_map: Mapping[str, str] | None = None,
         preprocessing: Preprocessing | Mapping[str, Any] | None = None,
         class_names: Sequence[str] | None = None,
@@ -43,13 +45,17 @@ class Models:
         """Upload weights, register them as a network, and wait until the service has inspected them.
 
         `weights`: a path (.safetensors, a state dict saved by torch.save, or an ONNX model), a torch.nn.Module, a state
-        dict, or a file uploaded before. `key_map` renames parameter prefixes, yours -> the family's; without one an
+        dict, or a file uploaded before; `architecture` says what network it is. A Hugging Face folder needs nothing
+        more than its path: it brings architecture, tokenizer and names of classes (as an archive of your own it is
+        `{"kind": "huggingface"}`). `key_map` renames parameter prefixes, yours -> the family's; without one an
         unambiguous match by order and shape is found. `preprocessing` says how a network reads texts:
         `{"kind": "words", "vocabulary": [...]}` or `{"kind": "tokenizer", "content": {...}}`, the content of
         tokenizer.json; or which pixels it takes: `{"kind": "image", "mean": [...], "std": [...]}`, by default pixels
         from 0 to 1. `class_names` say what the outputs stand for, so that a transfer set may put the classes in
         another order. Raises ModelRejected with the problems found, and WaitTimeout after `timeout` seconds.
         """
+        if architecture is None:
+            architecture = _own_architecture(weights)
         file = weights if isinstance(weights, File) else self._upload(weights)
         model = self._transport.send(
             calls.register(
@@ -110,3 +116,10 @@ class Models:
 
 def identity_of(model: str | Model) -> str:
     return model if isinstance(model, str) else model.id
+
+
+def _own_architecture(weights: Weights | File) -> HuggingFace:
+    """Return what stands in for the architecture of a folder, which says it itself. Raises ValueError."""
+    if isinstance(weights, str | PathLike) and Path(weights).is_dir():
+        return HuggingFace()
+    raise ValueError("architecture is missing: it says what network the file holds")

@@ -1,34 +1,66 @@
-"""A file on its way out: hashed and counted while it is read, so that it is read only once."""
+"""A file or folder on its way out: hashed and counted while it is read, so that it is read only once."""
 
 import hashlib
 import io
 import os
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+
+from stillhouse.packing import Piece, length
+
+_CHUNK = 2**18
 
 
-class HashedFile(io.FileIO):
-    """A file that knows the SHA-256 of what was read since its start, and tells how far it has come."""
+class Outgoing(io.RawIOBase):
+    """Pieces one after another, as a file that knows the SHA-256 of what was read since its start."""
 
-    def __init__(self, path: Path, progress: Callable[[int], object]) -> None:
+    def __init__(self, pieces: Sequence[Piece], progress: Callable[[int], object]) -> None:
         """`progress` is called with the number of bytes read so far."""
-        super().__init__(path, "rb")
-        self.size = os.fstat(self.fileno()).st_size
-        self._digest = hashlib.sha256()
-        self._progress = progress
+        super().__init__()
+        self.size = sum(map(length, pieces))
+        self._pieces, self._progress = pieces, progress
+        self._waiting, self._position = b"", 0
+        self._begin()
 
     def read(self, size: int | None = -1, /) -> bytes:
-        chunk = super().read(-1 if size is None else size) or b""
-        self._digest.update(chunk)
-        self._progress(self.tell())
-        return chunk
+        while (size is None or size < 0 or len(self._waiting) < size) and (chunk := next(self._chunks, b"")):
+            self._waiting += chunk
+        found = self._waiting if size is None or size < 0 else self._waiting[:size]
+        self._waiting = self._waiting[len(found) :]
+        self._digest.update(found)
+        self._position += len(found)
+        self._progress(self._position)
+        return found
+
+    def tell(self) -> int:
+        return self._position
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        position = super().seek(offset, whence)
-        if position == 0:  # sent again from the start
-            self._digest = hashlib.sha256()
-        return position
+        """Go to the start, to be sent again, or for a moment to the end, to be measured."""
+        if whence == os.SEEK_END:
+            return self.size
+        if offset == 0 and self._position:
+            self._begin()
+        return offset
 
     @property
     def sha256(self) -> str:
         return self._digest.hexdigest()
+
+    def _begin(self) -> None:
+        self._chunks = _chunks(self._pieces)
+        self._waiting, self._position = b"", 0
+        self._digest = hashlib.sha256()
+
+
+def _chunks(pieces: Sequence[Piece]) -> Iterator[bytes]:
+    for piece in pieces:
+        if isinstance(piece, bytes):
+            yield piece
+            continue
+        left = piece.size
+        with piece.path.open("rb") as file:
+            while left and (chunk := file.read(min(left, _CHUNK))):
+                left -= len(chunk)
+                yield chunk
+        if left:
+            raise OSError(f"{piece.path} became shorter while it was being sent")

@@ -59,13 +59,10 @@ class ModelInspection(Contract):
     missing: list[str] = Field(default_factory=list)
     unexpected: list[str] = Field(default_factory=list)
     misshaped: list[Misfit] = Field(default_factory=list)
-<<<<<<< HEAD
     preprocessing: Preprocessing | None = None
     """How the file itself says that its network sees samples, where the registration did not."""
     notices: list[str] = Field(default_factory=list)
     """What was found and left aside."""
-=======
->>>>>>> dc03bb5 (Inspect Hugging Face folders as archives: config, shards, tokenizer)
     onnx: OnnxModel | None = None
     """Of an ONNX model: what goes in and comes out."""
     problems: list[Problem] = Field(default_factory=list)

@@ -1,5 +1,6 @@
 """What a registration says of an upload that tells by itself what it holds, and what that turns out to be."""
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -13,8 +14,8 @@ from app.contract.preprocessing import Preprocessing
 class HuggingFace(Contract):
     """A Hugging Face folder as a .zip, .tar or .tar.gz archive; its inspection makes it a `transformers` network.
 
-    It holds config.json, the weights (model.safetensors or pytorch_model.bin, whole or in shards with their index) and
-    tokenizer.json, or vocab.txt of a BERT; other files are passed over. The classes are those of `id2label`, also by name.
+    It holds config.json (its `id2label` names the classes), the weights (model.safetensors or pytorch_model.bin, whole
+    or in shards with their index), and tokenizer.json or the vocab.txt of a BERT; other files are passed over.
     """
 
     kind: Literal["huggingface"] = "huggingface"
@@ -22,6 +23,13 @@ class HuggingFace(Contract):
     """Where its tokenizer cuts texts; by default where tokenizer.json does, else at 128, never beyond its positions."""
 
 
+PAPERS = frozenset({
+    "config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",
+    "model.safetensors.index.json", "pytorch_model.bin.index.json",
+})  # fmt: skip
+"""What is read of a Hugging Face folder beside its weights."""
+WEIGHTS = (re.compile(r"model(-\d+-of-\d+)?\.safetensors"), re.compile(r"pytorch_model(-\d+-of-\d+)?\.bin"))
+"""Names of its weights; of a folder that has both forms the first is taken."""
 Described = Annotated[Architecture | HuggingFace, Field(discriminator="kind")]
 """An architecture, or an upload that brings its own."""
 

@@ -47,7 +47,9 @@ def _check(request: ModelCreate, architecture: Family, max_parameters: int) -> N
     if size is not None and size > max_parameters:
         detail = f"this architecture has {size:,} parameters; this service takes up to {max_parameters:,}"
         raise InvalidRequest(detail, [Problem(pointer="/architecture", detail=detail)])
-    if refusal := reading.refusal_of_trained(architecture, request.preprocessing):
+    # A file may say itself how its network reads: where nothing is given, the inspection looks.
+    given = request.preprocessing
+    if given and (refusal := reading.refusal_of_trained(architecture, given)):
         raise InvalidRequest(refusal, [Problem(pointer="/preprocessing", detail=refusal)])
     if request.class_names and len(request.class_names) != architecture.classes:
         detail = f"{len(request.class_names):,} names for the architecture's {architecture.classes:,} classes"

@@ -41,7 +41,9 @@ def with_uploads(
     """Return the spec with ids in place of files, uploaded from `folder`. All is checked before any is uploaded."""
     teacher = _upload_of(spec.get("teacher"), "/teacher", TEACHER, folder)
     transfer_set = _upload_of(spec.get("transfer_set"), "/transfer_set", TRANSFER_SET, folder)
-    if teacher and "architecture" not in teacher:
+    if transfer_set and not transfer_set["file"].is_file():
+        raise UnreadableSpec(f"/transfer_set/file: {transfer_set['file']} is a folder")
+    if teacher and "architecture" not in teacher and not teacher["file"].is_dir():
         raise UnreadableSpec("/teacher/architecture: is missing; it says what network the file holds")
     ready = dict(spec)
     if teacher:
@@ -63,6 +65,6 @@ def _upload_of(part: Any, pointer: str, known: frozenset[str], folder: Path) -> 
     if not isinstance(part.get("file"), str):
         raise UnreadableSpec(f"{pointer}/file: is missing; give an id, or the path of a file to upload")
     file = folder / Path(part["file"]).expanduser()
-    if not file.is_file():
+    if not file.exists():
         raise UnreadableSpec(f"{pointer}/file: there is no file {file}")
     return {**part, "file": file}

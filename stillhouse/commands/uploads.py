@@ -26,12 +26,12 @@ def mapping(text: str | dict[str, Any]) -> dict[str, Any]:
 
 
 def upload_model(
-    file: Upload,
+    file: Annotated[Path, typer.Argument(metavar="FILE|FOLDER", exists=True, show_default=False)],
     *,
     architecture: Annotated[
-        dict[str, Any],
+        dict[str, Any] | None,
         typer.Option(parser=mapping, metavar="YAML|@FILE", help="What network the file holds.", show_default=False),
-    ],
+    ] = None,
     key_map: Annotated[
         dict[str, Any] | None,
         typer.Option(parser=mapping, metavar="YAML|@FILE", help="Parameter prefixes: yours -> the family's."),
@@ -54,7 +54,11 @@ def upload_model(
 
     Example: `stillhouse upload-model teacher.safetensors
     --architecture '{kind: mlp, inputs: 64, hidden: [512, 512], classes: 10}'`
+
+    A Hugging Face folder says itself what it is, tokenizer included: `stillhouse upload-model my-bert/`
     """
+    if architecture is None and not file.is_dir():
+        raise typer.BadParameter("is missing: it says what network the file holds", param_hint="--architecture")
     with connect(url) as client:
         model = client.models.create(
             file,

@@ -174,3 +174,12 @@ def test_validate_tells_what_a_good_spec_needs(stillhouse, script, answers, tmp_
 def test_options_that_are_no_mapping_are_wrong_usage(stillhouse, tmp_path, text):
     (tmp_path / "t").write_bytes(b"x")
     assert stillhouse("upload-model", tmp_path / "t", "--architecture", text).exit_code == 2
+
+
+def test_a_folder_needs_no_architecture_and_a_file_does(stillhouse, script, tmp_path):
+    (tmp_path / "t").write_bytes(b"x")
+    result = stillhouse("upload-model", tmp_path / "t")
+    assert (result.exit_code, script.asked) == (2, [])
+    assert "--architecture" in result.stderr
+    result = stillhouse("upload-model", tmp_path)
+    assert "has no config.json" in str(result.stderr) + str(result.exception)

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import tarfile
 from email import message_from_bytes
 
 import numpy as np
@@ -11,6 +12,8 @@ import torch
 from safetensors.torch import load
 
 import stillhouse
+from stillhouse.packing import pieces_of
+from stillhouse.sending import Outgoing
 
 CREATED = "2026-01-01T00:00:00Z"
 MLP = {"kind": "mlp", "inputs": 4, "hidden": [3], "classes": 2}
@@ -92,6 +95,49 @@ def test_a_network_is_sent_as_safetensors(client, echo, answers, hand_over):
     sent = load(received(echo.asked[0])[1])
     assert sent.keys() == network.state_dict().keys()
     assert all(torch.equal(sent[name], value) for name, value in network.state_dict().items())
+
+
+@pytest.fixture
+def hub(tmp_path):
+    """A Hugging Face folder, one of its files a link as in the hub's cache, and things that nobody needs."""
+    folder = tmp_path / "my-bert"
+    (folder / "onnx").mkdir(parents=True)
+    (tmp_path / "blob").write_bytes(b"w" * 700_000)
+    (folder / "model.safetensors").symlink_to(tmp_path / "blob")
+    files = {"config.json": b"{}", "vocab.txt": b"[UNK]", "README.md": b"?", "pytorch_model.bin": b"?", "onnx/m": b"?"}
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def test_a_folder_is_sent_as_an_archive_of_what_is_needed(client, echo, answers, hub):
+    echo.on("POST", "/v1/models", answers.json(model("uploaded"), 201))
+    client.models.create(hub, wait=False)
+    client.models.create(str(hub), wait=False)
+    name, content = received(echo.asked[0])
+    assert name == "my-bert.tar"
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        found = {member.name: archive.extractfile(member).read() for member in archive}
+    assert found == {"config.json": b"{}", "vocab.txt": b"[UNK]", "model.safetensors": b"w" * 700_000}
+    assert json.loads(echo.asked[1].body)["architecture"]["kind"] == "huggingface"
+    assert received(echo.asked[2])[1] == content
+
+
+def test_a_folder_that_is_none_of_hugging_face_is_not_sent(client, script, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"it has no config\.json"):
+        client.models.create(tmp_path)
+    with pytest.raises(ValueError, match="architecture is missing"):
+        client.models.create(tmp_path / "teacher.safetensors")
+    assert script.asked == []
+
+
+def test_a_file_that_shrinks_on_the_way_ends_the_upload(tmp_path):
+    path = tmp_path / "f"
+    path.write_bytes(b"abc")
+    outgoing = Outgoing(pieces_of(path), lambda _: None)
+    path.write_bytes(b"a")
+    with pytest.raises(OSError, match="became shorter"):
+        outgoing.read()
 
 
 def test_tied_weights_are_sent(client, echo, answers):

@@ -1,16 +1,23 @@
 """Uploads are inspected by the real engine in its sandbox; whatever they do, the worker goes on."""
 
 import asyncio
+import json
+from pathlib import Path
 
 import pytest
 
 from app.contract.architectures import Onnx
-from app.contract.states import InspectionState
+from app.contract.errors import InvalidRequest
+from app.contract.registration import HuggingFace
+from app.contract.states import BlockedBy, InspectionState
+from app.db.base import DEFAULT_TENANT
 from app.db.tables import Dataset, Model
 from app.inspections import service
 from app.jobs import leases
+from app.models import students
 from app.settings import Settings
-from tests.engine import onnx_models
+from tests.engine import hub_folders, onnx_models
+from tests.engine.pictures import tarred
 from tests.worker.conftest import House, samples
 from worker import inspector, staging
 
@@ -57,6 +64,41 @@ async def test_an_onnx_model_is_run_in_the_sandbox_and_staged_under_its_own_name
         assert lease
         assert lease.job_id == job_id
         assert (await staging.job_file(session, lease, 1, house.settings)).teachers[0].path == "inputs/teacher-1.onnx"
+
+
+async def test_a_hugging_face_folder_becomes_a_network_with_its_tokenizer(house: House, tmp_path: Path) -> None:
+    archive = tarred(tmp_path / "folder.tar.gz", hub_folders.folder(), "w:gz")
+    teacher = await house.model(archive.read_bytes(), architecture=HuggingFace(max_tokens=20))
+    rows = "\n".join(json.dumps({"text": f"a film {number}", "label": number % 2}) for number in range(40))
+    data = await house.dataset(rows.encode(), format={"kind": "text"})
+    student = {"architecture": {"kind": "textcnn", "vocabulary": 120, "classes": 2}}
+    job_id = await house.submit_on(teacher, data, student=student)  # though nothing is known of its teacher yet
+    assert (await house.job(job_id)).blocked_by == BlockedBy.INSPECTION
+    assert await inspect(house) == 2
+    assert await verdict(house, Model, teacher) == (InspectionState.READY, "")
+    row = await house.registered(Model, teacher)
+    assert (row.architecture["kind"], row.class_names, row.preprocessing["max_tokens"]) == (
+        "transformers", ["bad", "good"], 20,
+    )  # fmt: skip
+    assert (await house.job(job_id)).blocked_by is None
+    async with house.database.transaction() as session:
+        lease = await leases.claim(session, "test", 60)
+        assert lease
+        job = await staging.job_file(session, lease, 1, house.settings)
+    assert job.teachers[0].architecture.embeds() == 120
+    assert job.student.preprocessing == job.teachers[0].preprocessing
+
+
+async def test_a_job_that_does_not_suit_its_folder_fails_when_that_is_known(house: House, tmp_path: Path) -> None:
+    archive = tarred(tmp_path / "folder.tar", hub_folders.folder())
+    teacher, data = await house.model(archive.read_bytes(), architecture=HuggingFace()), await house.dataset()
+    job_id = await house.submit_on(teacher, data)
+    with pytest.raises(InvalidRequest, match="will be known after the inspection"):
+        async with house.database.transaction() as session:
+            await students.register(session, DEFAULT_TENANT, job_id, None)
+    await inspect(house)
+    failure = (await house.job(job_id)).failure_detail
+    assert "takes text samples, and these are array" in failure
 
 
 async def test_nonsense_is_rejected_with_a_reason(house: House) -> None:

@@ -6,16 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.contract.registration import PAPERS
 from worker.engine.archives import Limits, archive_form, copy_files, read_files
 from worker.engine.failures import Refused
 from worker.engine.file_kinds import recognise
 from worker.engine.fit import listed
 
 CONFIG = "config.json"
-PAPERS = frozenset({
-    CONFIG, "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",
-    "model.safetensors.index.json", "pytorch_model.bin.index.json",
-})  # fmt: skip
 _ENTRIES = 10_000
 _PAPERS_BYTES = 64 * 2**20
 

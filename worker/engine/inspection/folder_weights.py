@@ -78,7 +78,8 @@ def under_own_names(tensors: Mapping[str, Tensor], network: nn.Module) -> dict[s
         if known in named:
             raise Refused(f"The folder holds the tensor {known} twice, once of them as {name}.")
         named[known] = tensor
-    return named
+    # In the network's order, so that the same weights are the same bytes however they came.
+    return {name: named[name] for name in (*own, *(named.keys() - own)) if name in named}
 
 
 def _known(name: str, known: Iterable[str], prefix: str) -> str:

@@ -21,7 +21,8 @@ from worker.engine.fit import listed
 from worker.engine.inspection.folder_archive import CONFIG, Folder, read_folder
 from worker.engine.inspection.folder_tokenizer import tokenizer_of
 from worker.engine.inspection.folder_weights import tensors_of, under_own_names
-from worker.engine.inspection.models import judge, unreadable
+from worker.engine.inspection.models import judge
+from worker.engine.inspection.own_preprocessing import unusable
 from worker.engine.inspection.weights import Weights
 
 _SLACK = 64 * 2**20
@@ -63,9 +64,7 @@ def _resolved(folder: Folder, subject: InspectModel) -> Resolved:
     made_up = all(re.fullmatch(r"LABEL_\d+", name) for name in names)
     own = None if made_up else tuple(names)
     try:
-        return Resolved(
-            architecture=architecture, preprocessing=preprocessing, class_names=subject.class_names or own
-        )
+        return Resolved(architecture=architecture, preprocessing=preprocessing, class_names=subject.class_names or own)
     except ValidationError as error:
         raise _refused(error) from error
 
@@ -109,10 +108,11 @@ def _held_against(
     most = _WIDEST * sum(tensor.numel() for tensor in own.values()) + _SLACK
     found = under_own_names(tensors_of(folder, scratch, most), network)
     weights = Weights("hugging face folder", found, ordered=False)
-    finding = judge(weights, own, {}, unreadable(resolved.architecture, resolved.preprocessing))
-    if hint := _without_head(finding, network):
-        finding = finding.model_copy(update={"problems": [*finding.problems, Problem(detail=hint)]})
-    return finding, weights
+    finding = judge(weights, own, {})
+    assert resolved.preprocessing
+    more = (unusable(resolved.preprocessing, resolved.architecture), _without_head(finding, network))
+    problems = [*finding.problems, *(Problem(detail=f"{words}.") for words in more if words)]
+    return finding.model_copy(update={"problems": problems}), weights
 
 
 def _without_head(finding: ModelInspection, network: nn.Module) -> str | None:
@@ -121,5 +121,5 @@ def _without_head(finding: ModelInspection, network: nn.Module) -> str | None:
         return None
     return (
         f"The folder holds a network's body without a classification head ({listed(finding.missing)}): train one first "
-        "(AutoModelForSequenceClassification.from_pretrained(folder) adds it, untrained), then upload that folder."
+        "(AutoModelForSequenceClassification.from_pretrained(folder) adds it, untrained), then upload that folder"
     )

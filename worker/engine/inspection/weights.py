@@ -1,6 +1,7 @@
 """The tensors of an upload, whatever the file's form."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -29,6 +30,7 @@ class Weights:
     format: Literal["safetensors", "pickled state dict", "hugging face folder"]
     tensors: dict[str, Tensor]
     ordered: bool
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     def shapes(self) -> dict[str, Shape]:
         return {name: tuple(tensor.shape) for name, tensor in self.tensors.items()}
@@ -38,7 +40,8 @@ def read_weights(path: Path) -> Weights:
     """Return the tensors of an upload. Raises Refused."""
     kind = recognise(path)
     if kind.name == "safetensors":
-        return Weights("safetensors", tensor_file.load(path)[0], ordered=False)
+        tensors, metadata = tensor_file.load(path)
+        return Weights("safetensors", tensors, ordered=False, metadata=metadata)
     if kind.name == "torch":
         return Weights("pickled state dict", converter.load(path), ordered=True)
     fallback = f"The file is neither safetensors nor a pickled state dict: it looks like {kind.words}."
