@@ -55,6 +55,10 @@ class Settings(BaseSettings):
     """A transfer set whose samples take more stays in its file and is read batch by batch, not kept on the device."""
     soft_target_bytes: int = Field(default=8 * 2**30, ge=0)
     """Soft targets kept on this host for later jobs; the least recently used go first. 0: each job keeps its own."""
+    soft_target_shared_bytes: int = Field(default=2**30, ge=0)
+    """The most soft targets of one job that go into the store for other hosts; an embedded store has no others."""
+    soft_target_seconds: Seconds = 7 * 24 * 3600
+    """Soft targets in the store that no job has asked for in so long are removed."""
     lease_seconds: Seconds = 30
     """A job whose worker has not been heard of for so long is given to another."""
     heartbeat_seconds: Seconds = 5

@@ -21,6 +21,7 @@ from app.inspections import service as inspections
 from app.jobs import blocked, upkeep
 from app.queue import Bell
 from app.settings import Settings
+from app.soft_targets.service import forget as forget_soft_targets
 from app.store import Store
 from worker import folders
 
@@ -49,6 +50,7 @@ class Janitor:
             "lost": self._once(upkeep.reap_lost),
             "expired": self._once(lambda session: upkeep.expire_forgotten(session, settings.max_queued_seconds)),
             "unblocked": self._once(blocked.unblock_forgotten),
+            "soft targets": self._once(lambda session: forget_soft_targets(session, settings.soft_target_seconds)),
             "jobs rung": self._ring("distill", upkeep.ring_again),
             "inspections rung": self._ring("inspect", inspections.ring_again),
             "job directories": lambda: folders.sweep_jobs(self._database, settings),

@@ -24,6 +24,7 @@ from app.settings import Settings
 from app.store import BlobCorrupt, BlobMissing, Store
 from worker import child, soft_targets, staging
 from worker.devices import Slot
+from worker.exchange import Exchange
 from worker.folders import job_folder, remove
 from worker.lease import OUTAGES, HeldLease
 from worker.publish import store_products
@@ -75,6 +76,7 @@ class Supervisor:
         self._held, self._lease = held, held.lease
         self._store, self._settings, self._slot = store, settings, slot
         self._folder = job_folder(settings, held.lease.job_id)
+        self._exchange = Exchange(held, store, settings)
         self._stop, self._over = stop, asyncio.Event()
 
     async def see_through(self) -> None:
@@ -119,6 +121,7 @@ class Supervisor:
         job = await self._held.write(self._job_file)
         try:
             await staging.lay_out(self._folder, job, self._store)
+            await self._exchange.fetch(job)
         except BlobMissing as error:
             raise _Refused(
                 FailureCode.ARTIFACT_CORRUPT, f"the store does not hold {error}, an input of the job"
@@ -189,6 +192,7 @@ class Supervisor:
         if done is None:
             await self._charge("it ended well without saying that it had finished")
         elif await self._advance(JobState.FINALIZING):
+            await self._exchange.share(JobFile.model_validate_json((self._folder / "job.json").read_bytes()))
             artifacts = await store_products(self._folder, self._lease, self._store)
             await self._held.write(lambda session: leases.finish(session, self._lease, done.stop_reason, artifacts))
             remove(self._folder)

@@ -11,7 +11,8 @@ from typing import Any
 
 from app.contract.job_file import JobFile, TeacherInput
 from app.contract.students import TeacherLayers
-from app.contract.views import PLAIN
+from app.contract.transfer import SPLITS
+from app.contract.views import PLAIN, Fixed
 
 VERSION = 1
 """To be raised when the same inputs give other logits, or the files another form."""
@@ -36,6 +37,14 @@ def key_of(job: JobFile, view: int, part: str) -> str:
     }
     assert source.sha256
     return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
+
+
+def keys_of(job: JobFile) -> list[str]:
+    """Return the keys of all that a job may ask for."""
+    spec = job.spec
+    parts = [(PLAIN, part) for part in SPLITS[0 if not spec.augmentation else 1 :]]
+    count = min(spec.views.count, spec.training.epochs) if spec.augmentation and isinstance(spec.views, Fixed) else 0
+    return [key_of(job, *place) for place in [*((view, SPLITS[0]) for view in range(1, count + 1)), *parts]]
 
 
 def _teachers(teachers: Sequence[TeacherInput]) -> list[dict[str, Any]]:

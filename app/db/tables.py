@@ -176,6 +176,20 @@ class Artifact(_Owned, Base):
     media_type: Mapped[str] = mapped_column(String(100))
 
 
+class SoftTargets(Base):
+    """What teachers said of a part of a transfer set, for every host; see `app.contract.soft_targets`."""
+
+    __tablename__ = "soft_targets"
+
+    tenant_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    key: Mapped[str] = mapped_column(Sha256, primary_key=True)
+    name: Mapped[str] = mapped_column(String(128))
+    """Of the file: key and kind of machine."""
+    sha256: Mapped[str] = mapped_column(Sha256, index=True)
+    size: Mapped[int] = mapped_column(BigInteger)
+    used_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now(), index=True)
+
+
 class IdempotencyKey(Base):
     """The answer that a request with this key got, committed together with what it did."""
 
