@@ -118,6 +118,8 @@ def test_stopped_in_any_generation(
     stopped_at(cut, run_here, monkeypatch, check)
     run_here(cut)
     assert weights_of(cut) == weights_of(finished)
+    # What the generations say of one another is no look of the teacher.
+    assert report_of(cut).soft_targets == report_of(finished).soft_targets
 
 
 def test_the_teacher_of_a_generation_is_never_the_object_that_was_trained(

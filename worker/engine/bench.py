@@ -51,6 +51,8 @@ class Bench:
         self.folder, self.job, self.reporter, self.stop = folder, job, reporter, stop
         trial.check_built(job)
         _check_export(job)
+        self.looks = folder / "cache" / "looks.json"
+        """Where the teachers' looks are counted."""
         self.device = build.device(job.spec.device)
         self.precision = resolve(job.spec.training.precision, self.device)
         self.teachers = [load_network(folder, teacher, "teacher", self.device) for teacher in job.teachers]
@@ -91,7 +93,7 @@ class Bench:
     def targets(self) -> Targets:
         """What the teachers say of the transfer set."""
         made_on = surroundings.exactness(self.device, "fp32")  # whatever the student computes with
-        rows, looks = self.transfer_set.rows, Looks(self.folder / "cache" / "looks.json")
+        rows, looks = self.transfer_set.rows, Looks(self.looks)
 
         def open_store(number: int, part: str, predict: Callable[[Tensor], Tensor]) -> SoftTargets:
             where = Place(self.folder / self.job.targets_folder, self.targets_key(number, part), made_on)

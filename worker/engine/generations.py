@@ -45,6 +45,7 @@ def taught_by(bench: Bench, weights: Tensors, generation: int) -> Bench:
     following = copy.copy(bench)
     for worked_out in ("targets", "views", "plan"):
         following.__dict__.pop(worked_out, None)
+    following.looks = bench.looks.with_name(f"looks-{generation}.json")
     following.job = job.model_copy(update={"teachers": (teacher,), "spec": spec})
     following.teachers, following.teacher_sights, following.class_orders = [stored], [bench.student_sight], [None]
     return following
