@@ -139,6 +139,23 @@ def test_schedules_are_looked_up_at_the_step(tmp_path: Path, run_here: RunHere) 
     assert rates == pytest.approx(expected)
 
 
+def test_the_teacher_fades_by_its_weight(tmp_path: Path, run_here: RunHere) -> None:
+    """Teacher annealing on weights: soft targets from 1 to 0, labels from 0 to 1."""
+    terms = [
+        {"kind": "soft_target", "weight": {"kind": "linear", "start": 1, "end": 0}},
+        {"kind": "hard_target", "weight": {"kind": "linear", "start": 0, "end": 1}},
+    ]
+    folder = make(tmp_path, training={"epochs": 3, "log_every": 1}, spec={"objective": terms, "control": False})
+    run_here(folder)
+    found = [event.metrics for event in of_type(folder, "step")]
+    assert found[0]["loss"] == found[0]["loss/soft_target"]
+    expected = [
+        (1 - step / 21) * metrics["loss/soft_target"] + step / 21 * metrics["loss/hard_target"]
+        for step, metrics in enumerate(found)
+    ]
+    assert [metrics["loss"] for metrics in found] == pytest.approx(expected, rel=1e-5)
+
+
 def test_clipping_bounds_the_step(tmp_path: Path, lay_out: LayOut) -> None:
     training = {
         "epochs": 1,
