@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Self
 
 from app.contract.report import Report
@@ -13,6 +14,7 @@ from stillhouse.errors import JobFailed, NoSuchArtifact
 from stillhouse.events import job_events
 from stillhouse.follow import Drawing, follow
 from stillhouse.pages import every
+from stillhouse.sources import Path_
 from stillhouse.transport import Transport
 from stillhouse.waiting import wait_until
 
@@ -128,6 +130,17 @@ class JobHandle:
             if artifact.kind == "student":
                 return artifact
         raise NoSuchArtifact(f"job {self.id} has no student yet: it is {self.refresh().state}")
+
+    def download(self, folder: Path_ = ".") -> list[Path]:
+        """Fetch all that the job has published into a folder, which is made where it is missing; return the files.
+
+        The card in it, `README.md`, says how the student is loaded. Raises NoSuchArtifact before the job has succeeded.
+        """
+        published = self.artifacts
+        if not published:
+            raise NoSuchArtifact(f"job {self.id} has published nothing yet: it is {self.refresh().state}")
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        return [stored.download(folder) for stored in published]
 
     def _bind(self, artifact: Artifact) -> StoredArtifact:
         return StoredArtifact(self._transport, artifact, progress=self._progress)

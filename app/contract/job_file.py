@@ -4,7 +4,7 @@ JOBDIR/job.json       this file's JobFile (or InspectionFile for `python -m work
 JOBDIR/inputs/        the teachers' weights, the student's first ones where they are stored, and the transfer set
 JOBDIR/cache/         soft targets (or where `targets_folder` says), and the runs that are done
 JOBDIR/checkpoints/   the last two, each with its SHA-256
-JOBDIR/out/           what is published: student.safetensors, report.json, manifest.json, job.lock.json
+JOBDIR/out/           what is published (`app.contract.products`): student.safetensors, its card, report.json, ...
 JOBDIR/events.jsonl   what the engine reports (`app.contract.events`), append-only
 JOBDIR/log.txt        what the engine prints
 """

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-ArtifactKind = Literal["student", "generation", "report", "manifest", "lock", "log"]
+ArtifactKind = Literal["student", "generation", "card", "report", "manifest", "lock", "log", "config", "tokenizer"]
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,9 @@ PRODUCTS = (
     # No media type is registered for safetensors; octet-stream is what its own hub serves it as.
     Product("student", "out/student.safetensors", "application/octet-stream"),
     Product("generation", "out/generation-*.safetensors", "application/octet-stream"),
+    Product("card", "out/README.md", "text/markdown; charset=utf-8"),
+    Product("config", "out/config.json", "application/json"),
+    Product("tokenizer", "out/tokenizer*.json", "application/json"),
     Product("report", "out/report.json", "application/json"),
     Product("lock", "out/job.lock.json", "application/json"),
 )

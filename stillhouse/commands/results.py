@@ -15,16 +15,22 @@ from stillhouse.job import JobHandle
 def download(
     job: JobId,
     to: Annotated[Path, typer.Argument(help="A file, or a folder.")] = Path(),
-    artifact: Annotated[str, typer.Option(help="What: student, report, manifest, lock or log.")] = "student",
+    artifact: Annotated[str, typer.Option(help="What: a kind (student, card, report, lock, …) or a name.")] = "student",
+    everything: Annotated[bool, typer.Option("--all", help="All that was published, into a folder.")] = False,  # noqa: FBT002
     url: Url = URL,
 ) -> None:
     """Fetch the distilled student: resumes, checks the hash, and appears only when it is whole.
+
+    With `--all`, fetch also its card, its report, and what other libraries want beside the weights.
 
     Example: `stillhouse download job_0193… student.safetensors`
     """
     with connect(url) as client:
         handle = client.jobs.get(job)
-        stored = handle.student if artifact == "student" else _of_kind(handle, artifact)
+        if everything:
+            typer.echo("\n".join(map(str, handle.download(to))))
+            return
+        stored = handle.student if artifact == "student" else _named(handle, artifact)
         typer.echo(f"{stored.download(to)}  sha256 {stored.sha256}")
 
 
@@ -66,10 +72,10 @@ def _row(who: str, scores: Scores) -> tuple[str, ...]:
     return (who, accuracy, f"{scores.agreement:.1%}", ece, f"{scores.parameters:,}", f"{scores.latency_ms:.3f} ms")
 
 
-def _of_kind(job: JobHandle, kind: str) -> StoredArtifact:
+def _named(job: JobHandle, wanted: str) -> StoredArtifact:
     published = job.artifacts
     for stored in published:
-        if stored.kind == kind:
+        if wanted in {stored.kind, stored.name}:
             return stored
-    there = ", ".join(stored.kind for stored in published) or "nothing yet"
-    raise NoSuchArtifact(f"job {job.id} has published no {kind} (there is: {there})")
+    there = ", ".join(dict.fromkeys(stored.kind for stored in published)) or "nothing yet"
+    raise NoSuchArtifact(f"job {job.id} has published no {wanted} (there is: {there})")

@@ -1,5 +1,6 @@
 """The command line: what it sends, prints, and returns."""
 
+import hashlib
 import json
 
 import pytest
@@ -183,3 +184,26 @@ def test_a_folder_needs_no_architecture_and_a_file_does(stillhouse, script, tmp_
     assert "--architecture" in result.stderr
     result = stillhouse("upload-model", tmp_path)
     assert "has no config.json" in str(result.stderr) + str(result.exception)
+
+
+def test_download_all_names_what_there_is(stillhouse, script, answers, tmp_path):
+    script.on("GET", f"/v1/jobs/{answers.JOB}", answers.json(answers.job("succeeded")))
+    one = {
+        "id": "art_1",
+        "job": answers.JOB,
+        "kind": "card",
+        "name": "README.md",
+        "size": 4,
+    }
+    one |= {
+        "media_type": "text/plain",
+        "sha256": hashlib.sha256(b"card").hexdigest(),
+        "created_at": "2026-01-01T00:00:00Z",
+    }
+    script.on("GET", f"/v1/jobs/{answers.JOB}/artifacts", answers.json(page(one)))
+    script.on("GET", "/v1/artifacts/art_1", answers.Answer(200, b"card"))
+    result = stillhouse("download", answers.JOB, tmp_path / "new", "--all")
+    assert result.stdout == f"{tmp_path / 'new' / 'README.md'}\n"
+    assert (tmp_path / "new" / "README.md").read_bytes() == b"card"
+    assert "has published no lock (there is: card)" in stillhouse("download", answers.JOB, "--artifact", "lock").stderr
+    assert stillhouse("download", answers.JOB, tmp_path, "--artifact", "README.md").exit_code == 0

@@ -146,7 +146,9 @@ def test_a_student_teaches_the_next_one(client, small):
 def test_a_clone_and_a_lock_file_give_the_same_student(client, small, tmp_path):
     teacher, data = small
     job = client.jobs.create(teacher=teacher, transfer_set=data, student=STUDENT, training={"epochs": 2}, control=False)
-    lock = next(one for one in job.wait(timeout=60).artifacts if one.kind == "lock").download(tmp_path)
+    files = {path.name: path for path in job.wait(timeout=60).download(tmp_path / "student")}
+    assert {"student.safetensors", "README.md", "manifest.json", "report.json"} <= files.keys()
+    lock = files["job.lock.json"]
     clone = job.clone(name="once more")
     assert (clone.resource.cloned_from, clone.name) == (job.id, "once more")
     result = CliRunner().invoke(app, ["submit", str(lock), "--url", client.url])

@@ -33,6 +33,7 @@ def test_what_is_published(tmp_path: Path, run_here: RunHere) -> None:
     out = folder / "out"
     assert {path.name for path in out.iterdir()} == {
         "student.safetensors",
+        "README.md",
         "report.json",
         "manifest.json",
         "job.lock.json",

@@ -124,7 +124,7 @@ class House:
     async def artifacts(self, job_id: str) -> dict[str, Artifact]:
         async with self.database.reading() as session:
             rows: Sequence[Artifact] = await JobRepository(session).artifacts(DEFAULT_TENANT, job_id)
-        assert len({row.kind for row in rows}) == len(rows), "a result was published twice"
+        assert len({row.name for row in rows}) == len(rows), "a result was published twice"
         return {row.kind: row for row in rows}
 
 

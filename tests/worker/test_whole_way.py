@@ -45,7 +45,7 @@ async def check(house: House, job_id: str) -> None:
     job = await house.job(job_id)
     assert (job.state, job.failure_detail, job.attempt) == (JobState.SUCCEEDED, None, 1)
     artifacts = await house.artifacts(job_id)
-    assert set(artifacts) == {"student", "report", "manifest", "lock", "log"}
+    assert set(artifacts) == {"student", "card", "report", "manifest", "lock", "log"}
     for artifact in artifacts.values():
         content = b"".join([chunk async for chunk in house.store.stream(artifact.sha256)])
         assert (hashlib.sha256(content).hexdigest(), len(content)) == (artifact.sha256, artifact.size)

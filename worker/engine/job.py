@@ -7,6 +7,7 @@ from torch import nn
 from app.contract.events import Finished, Notice, PhaseEntered, Run, run_of_generation
 from app.contract.job_file import JobFile
 from app.contract.objectives import HardTarget, ObjectiveTerm
+from app.contract.preprocessing import Image
 from app.contract.report import Report
 from app.contract.states import Phase
 from worker.engine import build, generations, publication, surroundings
@@ -113,6 +114,7 @@ def _network(bench: Bench, weights: Tensors) -> nn.Module:
 
 
 def _distilled(bench: Bench, born: list[Outcome], report: Report) -> Distilled:
+    samples = bench.transfer_set.samples
     return Distilled(
         job=bench.job,
         weights=born[-1].weights,
@@ -120,7 +122,9 @@ def _distilled(bench: Bench, born: list[Outcome], report: Report) -> Distilled:
         report=report,
         teachers=tuple(teacher.sha256 for teacher in bench.teachers),
         transfer_set=bench.transfer_set.sha256,
-        preprocessing=bench.preparation.of_student,
+        preprocessing=bench.preparation.of_student or (Image() if samples.kind == "image" else None),
         class_names=tuple(bench.transfer_set.class_names),
-        encoding=getattr(bench.transfer_set.samples, "encoding", None),
+        sample_kind=samples.kind,
+        sample_shape=samples.shape,
+        encoding=getattr(samples, "encoding", None),
     )

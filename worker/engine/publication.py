@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from app.contract.products import PRODUCTS
-from worker.engine import student_file
+from worker.engine import card, hugging_face, student_file
 from worker.engine.checkpoint import digest, write_bytes
 from worker.engine.distilled import Distilled
 
@@ -16,6 +16,8 @@ def publish(folder: Path, made: Distilled) -> None:
     out.mkdir(exist_ok=True)
     student = student_file.write(out, made)
     write_bytes(out / "report.json", made.report.model_dump_json(indent=2).encode() + b"\n")
+    hugging_face.write(out, made)
+    write_bytes(out / "README.md", card.card(made, student).encode())
     _write_json(out / "job.lock.json", _lock(made, student))
     _write_json(out / "manifest.json", _manifest(folder, made))
 

@@ -37,11 +37,19 @@ class Tokenizer(Preprocess):
         return self.max_tokens
 
     def tokens(self) -> int:
-        return 1 + max(self._numbers(), default=-1)
+        return 1 + max((number for _, number in self.numbered()), default=-1)
 
-    def _numbers(self) -> Iterator[int]:
+    def numbered(self) -> Iterator[tuple[str, int]]:
+        """Yield each token with its number, added ones last."""
         vocabulary = self.content["model"]["vocab"]
-        numbers = vocabulary.values() if isinstance(vocabulary, dict) else range(len(vocabulary))
+        # A unigram model's is a list of [token, score].
+        listed = vocabulary.items() if isinstance(vocabulary, dict) else _with_numbers(vocabulary)
         added = self.content.get("added_tokens") or []
-        yield from (number for number in numbers if isinstance(number, int))
-        yield from (entry["id"] for entry in added if isinstance(entry, dict) and isinstance(entry.get("id"), int))
+        yield from ((str(token), number) for token, number in listed if isinstance(number, int))
+        for entry in added:
+            if isinstance(entry, dict) and isinstance(entry.get("id"), int):
+                yield str(entry.get("content")), entry["id"]
+
+
+def _with_numbers(listed: list[Any]) -> Iterator[tuple[Any, int]]:
+    return ((entry[0] if isinstance(entry, list) and entry else entry, number) for number, entry in enumerate(listed))

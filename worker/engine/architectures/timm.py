@@ -24,7 +24,7 @@ def build(family: Timm) -> nn.Module:
         near = did_you_mean(family.name, timm.list_pretrained(f"{name}.*"))
         raise Refused(f"timm {timm.__version__} has no weights '{family.name}' to take settings from{near or '.'}")
     try:
-        model: nn.Module = timm.create_model(family.name, pretrained=False, **_arguments(family))
+        model: nn.Module = timm.create_model(family.name, pretrained=False, **arguments_of(family))
     except (MemoryError, Refused):
         raise
     except Exception as error:
@@ -36,7 +36,7 @@ def build(family: Timm) -> nn.Module:
 Network = build
 
 
-def _arguments(family: Timm) -> dict[str, Any]:
+def arguments_of(family: Timm) -> dict[str, Any]:
     size = {} if family.pixels is None else {"img_size": family.pixels}
     return {**family.arguments, **size, "num_classes": family.classes, "in_chans": family.channels}
 
