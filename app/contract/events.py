@@ -61,7 +61,7 @@ class Step(_Event):
 
 
 class Evaluation(_Event):
-    """Metrics on a held-out split: `loss`, `accuracy`, `agreement`."""
+    """Metrics on a held-out split: `loss` (the objective), `agreement`, and against labels `accuracy` and `nll`."""
 
     type: Literal["evaluation"] = "evaluation"
     run: Run

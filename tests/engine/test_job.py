@@ -81,6 +81,18 @@ def test_the_report(tmp_path: Path, run_here: RunHere) -> None:
     assert report.hardware.threads == torch.get_num_threads()
 
 
+def test_student_and_control_are_followed_by_the_same_loss(tmp_path: Path, run_here: RunHere) -> None:
+    folder = make(tmp_path, transfer_set={"splits": {"validation": 0.25}})
+    run_here(folder)
+    report = report_of(folder)
+    assert report.evaluated_on.split == "validation"
+    assert report.control is not None
+    assert report.curves["student"]["validation/nll"].values[-1] == pytest.approx(report.student.nll)
+    assert report.curves["control"]["validation/nll"].values[-1] == pytest.approx(report.control.nll)
+    control = report.curves["control"]
+    assert control["validation/nll"].values == pytest.approx(control["validation/loss"].values, abs=1e-5)
+
+
 def test_scores_are_those_of_the_file(tmp_path: Path, run_here: RunHere) -> None:
     folder = make(tmp_path)
     inputs, labels = blobs(120)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from worker.engine import calibration
 from worker.engine.batch import Batch, Position
 from worker.engine.inputs import TransferSet
 from worker.engine.objective import Objective
@@ -62,7 +63,7 @@ class Evaluator:
 def metrics(
     objective: Objective, student_NC: Tensor, teacher_NC: Tensor, labels_N: Tensor, position: Position
 ) -> dict[str, float]:
-    """Return `loss`, `agreement` with the teacher and, where there are labels, `accuracy`."""
+    """Return `loss`, `agreement` with the teacher and, where there are labels, `accuracy` and `nll`."""
     known_N = labels_N >= 0
     labelled = int(known_N.sum())
     batch = Batch(
@@ -75,9 +76,14 @@ def metrics(
     )
     with torch.inference_mode():
         loss, _ = objective(batch)
-        right_N = student_NC.argmax(1) == labels_N
         agreeing_N = student_NC.argmax(1) == teacher_NC.argmax(1)
     found = {"loss": float(loss), "agreement": float(agreeing_N.double().mean())}
-    if labelled:
-        found["accuracy"] = float(right_N[known_N].double().mean())
-    return found
+    return found | (_against_labels(student_NC[known_N], labels_N[known_N]) if labelled else {})
+
+
+def _against_labels(student_NC: Tensor, labels_N: Tensor) -> dict[str, float]:
+    # The loss of student and control are of different objectives; this one can be compared.
+    return {
+        "accuracy": float((student_NC.argmax(1) == labels_N).double().mean()),
+        "nll": calibration.negative_log_likelihood(student_NC.double(), labels_N),
+    }
