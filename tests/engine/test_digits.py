@@ -68,3 +68,29 @@ def test_the_distilled_student_beats_the_same_student_without_its_teacher(
     assert report.student.accuracy > report.control.accuracy + 0.03
     assert report.student.agreement > report.control.agreement
     assert report.student.kl_to_teacher < report.control.kl_to_teacher
+
+
+def test_soft_targets_keep_a_student_from_overfitting(
+    tmp_path: Path,
+    run_here: Callable[[Path], None],
+    digits: tuple[np.ndarray, np.ndarray],
+    teacher: dict[str, torch.Tensor],
+) -> None:
+    inputs, labels = (array[: HELD_BACK + LABELLED] for array in digits)
+    split = np.where(np.arange(len(labels)) < HELD_BACK, 1, 0)
+    training = {"epochs": 40, "batch_size": 20, "optimizer": {"kind": "adamw", "learning_rate": 1e-2}}
+    student = Mlp(inputs=64, hidden=(256, 256), classes=10)
+    objective = [{"kind": "soft_target", "temperature": 4}]
+    folder = make(tmp_path, teacher=TEACHER, student=student, training=training, spec={"objective": objective})
+    save_file(teacher, folder / "inputs" / "teacher.safetensors")
+    with (folder / "inputs" / "transfer_set").open("wb") as file:
+        np.savez(file, x=inputs, y=labels, split=split)
+    run_here(folder)
+    report = Report.model_validate_json((folder / "out" / "report.json").read_bytes())
+    on_labels = report.curves["control"]["validation/nll"].values
+    on_soft_targets = report.curves["student"]["validation/nll"].values
+    assert len(on_labels) == len(on_soft_targets) == 40
+    assert on_labels[-1] > 1.05 * min(on_labels)
+    assert on_labels.index(min(on_labels)) < 30
+    assert on_soft_targets[-1] < 1.05 * min(on_soft_targets)
+    assert on_soft_targets[-1] < 0.6 * min(on_labels)
