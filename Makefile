@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help install demo serve test check unit openapi bench clean
+.PHONY: help install demo serve test check unit openapi bench reproduce clean
 
 help: ## List every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -42,6 +42,9 @@ openapi: $(READY) ## Write the OpenAPI snapshot that the tests compare with
 bench: $(READY) ## What is measured: benchmarks/README.md
 	$(BIN)/python benchmarks/loop.py
 	$(BIN)/python benchmarks/transfer.py
+
+reproduce: $(READY) ## Known results of papers, run again: benchmarks/reproduce/README.md
+	for name in mnist regulariser temperature movies; do $(BIN)/python -m benchmarks.reproduce.$$name || exit 1; done
 
 clean: ## Remove the environment and everything that was built
 	rm -rf $(VENV) build *.egg-info .stillhouse .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,16 @@
+"""The tables of `benchmarks/reproduce/README.md` say what was measured, not what somebody typed."""
+
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from benchmarks.reproduce import results
+
+FOLDER = Path(__file__).parents[2] / "benchmarks" / "reproduce"
+
+
+@pytest.mark.parametrize("name", ["mnist"])
+def test_the_table_is_that_of_the_results(name: str) -> None:
+    table = import_module(f"benchmarks.reproduce.{name}").table(results.read(name))
+    assert table in (FOLDER / "README.md").read_text()
