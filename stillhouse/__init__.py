@@ -1,5 +1,6 @@
 """The Python client of Stillhouse: `from stillhouse import Stillhouse`."""
 
+from stillhouse.capturing import Captured, capture
 from stillhouse.client import Stillhouse
 from stillhouse.download import StoredArtifact
 from stillhouse.errors import (
@@ -14,6 +15,7 @@ from stillhouse.errors import (
     JobFailed,
     ModelRejected,
     NoSuchArtifact,
+    NotCaptured,
     NotFound,
     PayloadTooLarge,
     PreconditionFailed,
@@ -32,6 +34,7 @@ from stillhouse.job import JobHandle
 
 __all__ = [
     "BadRequest",
+    "Captured",
     "Conflict",
     "Corrupted",
     "DatasetRejected",
@@ -43,6 +46,7 @@ __all__ = [
     "JobHandle",
     "ModelRejected",
     "NoSuchArtifact",
+    "NotCaptured",
     "NotFound",
     "PayloadTooLarge",
     "PreconditionFailed",
@@ -58,4 +62,5 @@ __all__ = [
     "Unreachable",
     "UnsupportedMediaType",
     "WaitTimeout",
+    "capture",
 ]

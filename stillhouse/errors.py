@@ -9,6 +9,7 @@ StillhouseError
 │   └── DatasetRejected
 ├── JobFailed               the job ended without a student: `job`, `failure`
 ├── NoSuchArtifact          the job has not published that file (yet)
+├── NotCaptured             a network cannot be written down as calls of operators
 ├── Corrupted               bytes arrived that are not the ones announced
 └── ServiceError            the service said no: `status`, `code`, `detail`, `errors`, `request_id`
     ├── BadRequest 400, NotFound 404, Conflict 409, PreconditionFailed 412, PayloadTooLarge 413,
@@ -40,6 +41,10 @@ class UnexpectedAnswer(StillhouseError):
 
 class WaitTimeout(StillhouseError, TimeoutError):
     """What was waited for did not happen in time; it may still happen."""
+
+
+class NotCaptured(StillhouseError):
+    """A network cannot be written down as calls of operators, or not so that it does the same."""
 
 
 class Corrupted(StillhouseError):

@@ -10,6 +10,7 @@ from app.contract.registration import Described, HuggingFace
 from app.contract.resources import File, Model, Page
 from app.contract.states import InspectionState
 from stillhouse import calls
+from stillhouse.capturing import Captured, capture
 from stillhouse.errors import ModelRejected
 from stillhouse.files import Files
 from stillhouse.pages import every, same
@@ -18,6 +19,8 @@ from stillhouse.transport import Transport
 from stillhouse.waiting import wait_until
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from stillhouse.job import JobHandle
 
 SETTLED = frozenset({InspectionState.READY, InspectionState.REJECTED})
@@ -32,9 +35,10 @@ class Models:
 
     def create(
         self,
-        weights: Weights | File,
+        weights: "Weights | Captured | File",
         *,
         architecture: Described | Mapping[str, Any] | None = None,
+        example: "Tensor | tuple[Tensor, ...] | None" = None,
         key_map: Mapping[str, str] | None = None,
         preprocessing: Preprocessing | Mapping[str, Any] | None = None,
         class_names: Sequence[str] | None = None,
@@ -47,13 +51,18 @@ class Models:
         `weights`: a path (.safetensors, a state dict saved by torch.save, or an ONNX model), a torch.nn.Module, a state
         dict, or a file uploaded before; `architecture` says what network it is. A Hugging Face folder needs nothing
         more than its path: it brings architecture, tokenizer and names of classes (as an archive of your own it is
-        `{"kind": "huggingface"}`). `key_map` renames parameter prefixes, yours -> the family's; without one an
-        unambiguous match by order and shape is found. `preprocessing` says how a network reads texts:
-        `{"kind": "words", "vocabulary": [...]}` or `{"kind": "tokenizer", "content": {...}}`, the content of
-        tokenizer.json; or which pixels it takes: `{"kind": "image", "mean": [...], "std": [...]}`, by default pixels
+        `{"kind": "huggingface"}`). A module of your own needs an `example` instead, a batch of what it takes: it is
+        captured (see `stillhouse.capture`, whose answer is taken here too). `key_map` renames parameter prefixes,
+        yours -> the family's; without one an unambiguous match by order and shape is found. `preprocessing` says how a
+        network reads texts: `{"kind": "words", "vocabulary": [...]}` or `{"kind": "tokenizer", "content": {...}}`, the
+        content of tokenizer.json; or which pixels it takes: `{"kind": "image", "mean": [...], "std": [...]}`, by default pixels
         from 0 to 1. `class_names` say what the outputs stand for, so that a transfer set may put the classes in
         another order. Raises ModelRejected with the problems found, and WaitTimeout after `timeout` seconds.
         """
+        if example is not None:
+            weights = capture(weights, example)  # type: ignore[arg-type]  # what is no module is refused there
+        if isinstance(weights, Captured):
+            architecture, weights = weights.description, weights.weights
         if architecture is None:
             architecture = _own_architecture(weights)
         file = weights if isinstance(weights, File) else self._upload(weights)
@@ -122,4 +131,6 @@ def _own_architecture(weights: Weights | File) -> HuggingFace:
     """Return what stands in for the architecture of a folder, which says it itself. Raises ValueError."""
     if isinstance(weights, str | PathLike) and Path(weights).is_dir():
         return HuggingFace()
-    raise ValueError("architecture is missing: it says what network the file holds")
+    raise ValueError(
+        "architecture is missing: it says what network the file holds; of a module of your own give an example instead"
+    )

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from app.contract.architectures.family import Family
+from app.contract.architectures.graph import Graph
 from app.contract.architectures.lstm import Lstm
 from app.contract.architectures.mlp import Mlp
 from app.contract.architectures.onnx import Onnx
@@ -16,7 +17,21 @@ from app.contract.architectures.textcnn import Textcnn
 from app.contract.architectures.timm import Timm
 from app.contract.architectures.transformers import Transformers
 
-Architecture = Annotated[Lstm | Mlp | Onnx | Resnet | Textcnn | Timm | Transformers, Field(discriminator="kind")]
-FAMILIES: tuple[type[Family], ...] = (Lstm, Mlp, Onnx, Resnet, Textcnn, Timm, Transformers)
+Architecture = Annotated[
+    Graph | Lstm | Mlp | Onnx | Resnet | Textcnn | Timm | Transformers, Field(discriminator="kind")
+]
+FAMILIES: tuple[type[Family], ...] = (Graph, Lstm, Mlp, Onnx, Resnet, Textcnn, Timm, Transformers)
 
-__all__ = ["FAMILIES", "Architecture", "Family", "Lstm", "Mlp", "Onnx", "Resnet", "Textcnn", "Timm", "Transformers"]
+__all__ = [
+    "FAMILIES",
+    "Architecture",
+    "Family",
+    "Graph",
+    "Lstm",
+    "Mlp",
+    "Onnx",
+    "Resnet",
+    "Textcnn",
+    "Timm",
+    "Transformers",
+]

@@ -61,3 +61,11 @@ class Family(Contract):
     def size(self) -> int | None:
         """Return the number of trained parameters; None where only the network itself can tell."""
         raise NotImplementedError
+
+    def undrawn(self) -> list[str]:
+        """Return the tensors for which nobody knows how they are drawn anew: they start from stored values only."""
+        return []
+
+    def own_sample(self) -> tuple[int, ...] | None:
+        """Return the shape of a sample that it takes, where it says one; of texts (tokens,)."""
+        return None
