@@ -47,10 +47,11 @@ def capture(
     """Write a module down as calls of operators under its own parameter names; nothing of its code leaves this machine.
 
     `example`: a batch as the module's forward takes it: floating-point numbers (batch, ...); or int64 tokens (batch,
-    length), alone or as (tokens, mask), the mask 1 at tokens and 0 at padding. `output` names the logits (batch,
-    classes) where the module answers with several things: a key, an attribute or a place. `vocabulary`: how many
-    tokens there are, where no embedding says it; of a text a few tokens are enough. `padding`: the token that fills up shorter texts; by default the
-    embedding's, or 0. Needs torch. Raises NotCaptured, which names operators that captured networks cannot call.
+    length), alone or as (tokens, mask), the mask 1 at tokens and 0 at padding; a few tokens are enough, and quicker.
+    `output` names the logits (batch, classes) where the module answers with several things: a key, an attribute or a
+    place. `vocabulary`: how many tokens there are, where no embedding says it. `padding`: the token that fills up
+    shorter texts; by default the embedding's, or 0. Needs torch. Raises NotCaptured, which names operators that
+    captured networks cannot call.
     """
     try:
         from stillhouse.captures.capture import graph_of  # noqa: PLC0415 - needs torch, which the client does not

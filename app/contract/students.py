@@ -21,6 +21,24 @@ def untrainable(architecture: Family) -> str:
     )
 
 
+def unstarted(architecture: Family, start: "FreshWeights | StoredWeights | TeacherLayers") -> str | None:
+    """Return why a student of this architecture cannot start so, or None."""
+    given = start.layers if isinstance(start, TeacherLayers) else ()
+    missing = [name for name in architecture.undrawn() if not any(covers(prefix, name) for prefix in given)]
+    if not missing or isinstance(start, StoredWeights):
+        return None
+    listed = ", ".join(missing[:10]) + (f" and {len(missing) - 10} more" if len(missing) > 10 else "")
+    return (
+        f"nobody knows how these tensors are drawn anew: {listed}; start from stored weights (register the network as "
+        "a model and give `model` instead of `architecture`)"
+    )
+
+
+def covers(prefix: str, name: str) -> bool:
+    """Return whether a tensor's name lies below a prefix; an empty one is above all."""
+    return not prefix or name == prefix or name.startswith(prefix + ".")
+
+
 class FreshWeights(Contract):
     """Drawn anew from the job's seed, as the family initialises itself."""
 
@@ -73,6 +91,8 @@ class Student(Contract):
             raise ValueError("a student has either an architecture or a model")
         if self.architecture is not None and isinstance(self.initial, StoredWeights):
             raise ValueError("stored weights are those of a registered model: give `model` instead of `architecture`")
+        if self.architecture is not None and (reason := unstarted(self.architecture, self.start())):
+            raise ValueError(reason)
         return self
 
     def start(self) -> FreshWeights | StoredWeights | TeacherLayers:

@@ -10,7 +10,7 @@ from app.contract.samples import SampleKind
 from app.contract.schedules import extremes
 from app.contract.spec import JobSpec
 from app.contract.states import InspectionState
-from app.contract.students import untrainable
+from app.contract.students import unstarted, untrainable
 from app.contract.views import Fresh
 from app.db.tables import Dataset, Model
 from app.jobs.named import Named, inspected_names, student_class_names, student_preprocessing, teacher_pointer
@@ -59,6 +59,8 @@ def _rejected(spec: JobSpec, named: Named) -> Iterator[Problem]:
 def _sizes(spec: JobSpec, named: Named, max_parameters: int) -> Iterator[Problem]:
     if not named.student_architecture(spec).trainable:
         yield Problem(pointer=_student_pointer(named), detail=untrainable(named.student_architecture(spec)))
+    if named.student and (reason := unstarted(named.student_architecture(spec), spec.student.start())):
+        yield Problem(pointer="/student/initial", detail=reason)
     size = named.student_architecture(spec).size()
     if size is not None and size > max_parameters:
         detail = f"the student has {size:,} parameters; this service takes up to {max_parameters:,}"

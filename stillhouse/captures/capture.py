@@ -64,7 +64,8 @@ def _check_axes(exported: Exported, inputs: Sequence[Tensor]) -> None:
     for axes, value in zip(exported.axes, inputs, strict=True):
         batch = axes[_BATCH]
         if not isinstance(batch, Axis) or batch.least > UNTOLD or batch.most is not None:
-            raise NotCaptured(f"the network takes batches of certain sizes only, as it takes {len(value)} here")
+            hint = "write inputs.shape[0] instead of a number, len(inputs) or int(...)"
+            raise NotCaptured(f"the network's forward fixes the size of its batches to {len(value)}: {hint}")
         if len({axes[:2] for axes in exported.axes}) > 1:
             raise NotCaptured("tokens and mask do not vary together")
 

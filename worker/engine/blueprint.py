@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import product
 from math import prod
 
 import torch
@@ -13,8 +14,11 @@ from app.contract.architectures import Family
 from worker.engine import build
 from worker.engine.failures import Refused
 from worker.engine.fit import Shape
-from worker.engine.samples import Inputs
+from worker.engine.samples import Inputs, Tokens
 from worker.engine.tensor_file import MAX_TENSORS
+
+_TRIED = (2, 256)
+"""Batch sizes."""
 
 
 def outline(architecture: Family, max_parameters: int | None = None) -> nn.Module:
@@ -68,10 +72,44 @@ def misfit(architecture: Family, inputs: Inputs, *, training: bool) -> str | Non
     except NotImplementedError:  # an operator that needs values, so only the real network can tell
         return None
     except Exception as error:  # noqa: BLE001 - whatever a library's network does when it is fed wrongly
-        return f"{type(error).__name__}: {' '.join(str(error).split()) or 'it gives no reason'}"
+        return _reason(error)
     found = tuple(answer.shape) if isinstance(answer, torch.Tensor) else type(answer).__name__
     wanted = (len(inputs), architecture.classes)
     return None if found == wanted else f"it answers with {found} and not with logits of shape {wanted}"
+
+
+def own_misfit(architecture: Family) -> str | None:
+    """Return why a network does not answer with logits to samples that it says itself that it takes, or None.
+
+    In small batches and large ones: what grows faster than its batch is found, too.
+    """
+    shape = architecture.own_sample()
+    if shape is None:
+        return None
+    network = outline(architecture)
+    for samples, training in product(_TRIED, (True, False)):
+        try:
+            with torch.no_grad():
+                answer = network.train(training)(_made_up(architecture, samples, shape))
+        except Exception as error:  # noqa: BLE001 - whatever operators do when they are fed wrongly
+            return _reason(error)
+        if answer.shape != (samples, architecture.classes) or not answer.is_floating_point():
+            found = f"{tuple(answer.shape)} of {answer.dtype}".replace("torch.", "")
+            return f"it answers with {found} and not with logits of shape {(samples, architecture.classes)}"
+    return None
+
+
+def _made_up(architecture: Family, samples: int, shape: tuple[int, ...]) -> Inputs:
+    if architecture.embeds() is None:
+        return torch.empty(samples, *shape, device="meta")
+    ids_BL = torch.empty(samples, *shape, dtype=torch.int64, device="meta")
+    return Tokens(ids_BL, ids_BL.bool(), torch.full((samples,), shape[0], device="cpu"))
+
+
+def _reason(error: Exception) -> str:
+    words = " ".join(str(error).split())[:500] or "it gives no reason"
+    text = " ".join([words, *getattr(error, "__notes__", ())])
+    return text if isinstance(error, Refused) else f"{type(error).__name__}: {text}"
 
 
 def flops(architecture: Family, sample: Inputs) -> int | None:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from app.contract.architectures import Family
 from app.contract.job_file import JobFile
 from app.contract.states import FailureCode
+from app.contract.students import unstarted
 from worker.engine import blueprint
 from worker.engine.failures import EngineFailure, Refused
 from worker.engine.plan import Plan
@@ -23,6 +24,10 @@ def check_built(job: JobFile) -> None:
             blueprint.outline(architecture, job.max_parameters)
         except Refused as refusal:
             raise EngineFailure(FailureCode.INVALID_SPEC, f"The {who} cannot be built. {refusal}") from refusal
+        if reason := blueprint.own_misfit(architecture):
+            raise EngineFailure(FailureCode.INVALID_SPEC, f"The {who} does not run: {reason}.")
+    if reason := unstarted(job.student.architecture, job.spec.student.start()):
+        raise EngineFailure(FailureCode.INVALID_SPEC, f"The student cannot start: {reason}.")
 
 
 def check_teacher(architecture: Family, network: nn.Module, sight: Sight, plan: Plan) -> None:

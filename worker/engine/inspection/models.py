@@ -30,7 +30,7 @@ def inspect_model(
     if isinstance(architecture, Onnx):
         return inspect_onnx(path, architecture, subject.key_map, max_parameters)
     try:
-        own = blueprint.outline(architecture, max_parameters).state_dict()
+        own = _outlined(architecture, max_parameters)
         weights = read_weights(path)
     except Refused as refusal:
         return ModelInspection(problems=_problems(refusal.problems))
@@ -38,6 +38,13 @@ def inspect_model(
     if not finding.problems and weights.format == "pickled state dict":
         tensor_file.write(converted, weights.tensors, {"format": "pt"})
     return finding
+
+
+def _outlined(architecture: Family, max_parameters: int | None) -> dict[str, Tensor]:
+    own: dict[str, Tensor] = blueprint.outline(architecture, max_parameters).state_dict()
+    if reason := blueprint.own_misfit(architecture):
+        raise Refused(f"The network does not run: {reason}.")
+    return own
 
 
 def judge(weights: Weights, own: Mapping[str, Tensor], key_map: Mapping[str, str] | None) -> ModelInspection:
