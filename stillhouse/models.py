@@ -55,8 +55,8 @@ class Models:
         captured (see `stillhouse.capture`, whose answer is taken here too). `key_map` renames parameter prefixes,
         yours -> the family's; without one an unambiguous match by order and shape is found. `preprocessing` says how a
         network reads texts: `{"kind": "words", "vocabulary": [...]}` or `{"kind": "tokenizer", "content": {...}}`, the
-        content of tokenizer.json; or which pixels it takes: `{"kind": "image", "mean": [...], "std": [...]}`, by default
-        pixels from 0 to 1. `class_names` say what the outputs stand for, so that a transfer set may put the classes in
+        content of tokenizer.json; or which pixels it takes: `{"kind": "image", "mean": [...], "std": [...]}`, without
+        it from 0 to 1. `class_names` say what the outputs stand for, so that a transfer set may put the classes in
         another order. Raises ModelRejected with the problems found, and WaitTimeout after `timeout` seconds.
         """
         if example is not None:

@@ -158,6 +158,39 @@ def test_a_clone_and_a_lock_file_give_the_same_student(client, small, tmp_path):
     assert len(students) == 1
 
 
+class Own(torch.nn.Module):
+    """A class that the service has never seen."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.body = torch.nn.Sequential(torch.nn.Linear(4, width), torch.nn.BatchNorm1d(width), torch.nn.GELU())
+        self.scale = torch.nn.Parameter(torch.ones(width))
+        self.out = torch.nn.Linear(width, 3)
+
+    def forward(self, inputs):
+        return self.out(self.body(inputs) * self.scale)
+
+
+def test_modules_of_ones_own_teach_and_are_taught(client, small, tmp_path):
+    example = torch.randn(2, 4)
+    teacher = client.models.create(Own(8), example=example, wait=False)
+    start = client.models.create(stillhouse.capture(Own(3), example), name="own student")
+    assert teacher.architecture.kind == start.architecture.kind == "graph"
+    spec = {"teacher": teacher.id, "transfer_set": small[1].id, "training": {"epochs": 1}, "control": False}
+    job = client.jobs.submit({**spec, "student": {"model": start.id}})
+    job.wait(timeout=120).student.download(tmp_path / "student.safetensors")
+    Own(3).load_state_dict(load_file(tmp_path / "student.safetensors"), strict=True)
+    fresh = client.jobs.validate({**spec, "student": {"model": start.id, "initial": {"kind": "fresh"}}})
+    assert [problem.pointer for problem in fresh.errors] == ["/student/initial"]
+    assert "drawn anew: scale;" in fresh.errors[0].detail
+    assert client.models.of_job(job, wait=False).architecture == start.architecture
+
+
+def test_a_network_of_ones_own_needs_an_example(client):
+    with pytest.raises(TypeError, match="an example of what a module takes"):
+        client.models.create(Own(2))
+
+
 def test_validation_points_at_everything(client, small):
     teacher, data = small
     spec = {"teacher": teacher.id, "transfer_set": data.id, "student": STUDENT, "training": {"epochs": 0}, "sed": 1}

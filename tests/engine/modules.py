@@ -96,7 +96,7 @@ def resnet() -> nn.Module:
     return ResNet(BasicBlock, [2, 2, 2, 2], num_classes=3)
 
 
-IDS = torch.randint(1, 30, (4, 3), generator=torch.Generator().manual_seed(0))
+IDS = torch.randint(1, 30, (4, 2), generator=torch.Generator().manual_seed(0))
 EXAMPLES: dict[str, tuple[Any, Any]] = {
     "cnn": (Convolutions, torch.randn(4, 1, 8, 8)),
     "resnet18": (resnet, torch.randn(4, 3, 32, 32)),

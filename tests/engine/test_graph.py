@@ -1,17 +1,22 @@
 """Captured modules: rebuilt, they do what they did, bit for bit, in training and in evaluation."""
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 import stillhouse
+from app.contract.architectures import Graph
 from app.contract.graphs.tensors import Values
 from app.contract.students import FreshWeights, Student, TeacherLayers, unstarted
 from stillhouse import NotCaptured
 from tests.engine.modules import EXAMPLES, Convolutions, Encoder, batch, captured, rebuilt
 from worker.engine import blueprint, build
+
+pytestmark = pytest.mark.xdist_group("captures")  # each is made once
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -223,6 +228,14 @@ def test_what_cannot_be_captured_is_told(module: nn.Module, example: Tensor, tex
 def test_one_of_several_answers_can_be_named() -> None:
     found = stillhouse.capture(Several(), torch.randn(4, 6), output=1).architecture
     assert [call.operator for call in found.training.calls] == ["aten.add.Tensor"]
+
+
+def test_a_capture_is_saved_as_two_files(tmp_path: Path) -> None:
+    capture = captured("masked")[1]
+    capture.save(tmp_path / "folder")
+    text = (tmp_path / "folder" / "architecture.json").read_text()
+    assert Graph.model_validate_json(text) == Graph.model_validate(capture.description) == capture.architecture
+    assert load_file(tmp_path / "folder" / "weights.safetensors").keys() == capture.weights.keys()
 
 
 def test_capturing_leaves_the_module_as_it_was() -> None:

@@ -11,7 +11,7 @@ from app.contract.base import Contract, did_you_mean
 from app.contract.graphs.operators import MODES, OPERATORS, writes
 from app.contract.graphs.tensors import Dtype, Path
 
-MAX_CALLS = 20_000
+MAX_CALLS = 10_000
 MAX_PARTS = 2_000
 """Numbers, words and references in the arguments of one call."""
 MAX_DEPTH = 4

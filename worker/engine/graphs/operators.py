@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from app.contract.graphs.operators import OPERATORS, SIZES, UNDEFINED
-from app.contract.graphs.program import Call
+from app.contract.graphs.program import INPUT, Call
 from worker.engine.failures import Refused
 
 Operator = Callable[..., Any]
@@ -50,10 +50,18 @@ def fitted(call: Call, own: Operator) -> tuple[list[Any], dict[str, Any]]:
     if call.operator in UNDEFINED:
         kwargs.pop("memory_format", None)
     _check(call, schema, args, kwargs)
+    if _makes_a_tensor(schema):
+        kwargs["device"] = {"device": INPUT}
     for place, argument in enumerate(schema.arguments[: len(args)]):
         if argument.name in _CUDNN:  # what the other machine had is of no account
             args[place] = torch.backends.cudnn.enabled
     return args, kwargs
+
+
+def _makes_a_tensor(schema: Any) -> bool:
+    # Out of nothing but numbers, so that nothing else says where.
+    types = [str(argument.type) for argument in schema.arguments]
+    return "Tensor" not in types and any(argument.name == "device" for argument in schema.arguments)
 
 
 def _check(call: Call, schema: Any, args: list[Any], kwargs: dict[str, Any]) -> None:
