@@ -1,6 +1,6 @@
 """How a published student is loaded: a few lines of Python for its card, which run in the student's folder."""
 
-from app.contract.architectures import Timm, Transformers
+from app.contract.architectures import Graph, Timm, Transformers
 from app.contract.preprocessing import Tokenizer
 from worker.engine.architectures.timm import arguments_of
 from worker.engine.distilled import Distilled
@@ -42,7 +42,8 @@ def words(made: Distilled) -> str:
     if library(made) == "transformers":
         reads = "its tokenizer lies here" if isinstance(made.preprocessing, Tokenizer) else "it reads words"
         return f"With transformers 5 or newer; {reads}, as in `manifest.json` under `preprocessing`."
-    yours = "" if made.own_names else " Or into a class of your own, by its names: `load_state_dict(..., strict=True)`."
+    family = made.own_names and not isinstance(made.job.student.architecture, Graph)
+    yours = "" if family else " Or into a class of your own, by its names: `load_state_dict(..., strict=True)`."
     return f"With `pip install 'stillhouse[worker]'`, which prepares samples as in training.{yours}"
 
 

@@ -13,7 +13,8 @@ NAME = "student.safetensors"
 
 
 _MAX_BYTES = 2 * 2**20
-"""Of the preprocessing as it stands in the header, which readers take up to twice this size."""
+"""Of the preprocessing as it stands in the header, which readers take up to twice this size; half of it is for the
+architecture."""
 
 
 def write(out: Path, made: Distilled) -> str:
@@ -29,7 +30,7 @@ def _write(path: Path, made: Distilled, weights: Tensors) -> str:
     temporary = path.with_name(f"{path.name}.tmp")
     metadata = {
         "format": "pt",
-        "architecture": student.architecture.model_dump_json(),
+        **_short("architecture", student.architecture.model_dump_json(), _MAX_BYTES // 2),
         **metadata_of(made.preprocessing),
     }
     try:
@@ -42,5 +43,8 @@ def _write(path: Path, made: Distilled, weights: Tensors) -> str:
 
 def metadata_of(preprocessing: Preprocessing | None) -> dict[str, str]:
     """Return how the student sees samples, so that its file alone can teach; a longer one is in the manifest only."""
-    text = preprocessing.model_dump_json() if preprocessing else ""
-    return {"preprocessing": text} if text and len(json.dumps(text)) <= _MAX_BYTES else {}
+    return _short("preprocessing", preprocessing.model_dump_json(), _MAX_BYTES) if preprocessing else {}
+
+
+def _short(name: str, text: str, most: int) -> dict[str, str]:
+    return {name: text} if len(json.dumps(text)) <= most else {}
