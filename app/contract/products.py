@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-ArtifactKind = Literal["student", "generation", "card", "report", "manifest", "lock", "log", "config", "tokenizer"]
+ArtifactKind = Literal[
+    "student", "generation", "card", "report", "manifest", "lock", "log", "config", "tokenizer", "plot"
+]
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ PRODUCTS = (
     Product("card", "out/README.md", "text/markdown; charset=utf-8"),
     Product("config", "out/config.json", "application/json"),
     Product("tokenizer", "out/tokenizer*.json", "application/json"),
+    Product("plot", "out/*.png", "image/png"),
+    Product("plot", "out/*.svg", "image/svg+xml"),
     Product("report", "out/report.json", "application/json"),
     Product("lock", "out/job.lock.json", "application/json"),
 )

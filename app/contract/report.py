@@ -2,8 +2,20 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from app.contract.base import Contract
 from app.contract.states import StopReason
+
+
+class Reliability(Contract):
+    """A reliability diagram (Guo et al. 2017): labelled samples in bins of equal width of their confidence."""
+
+    counts: list[int]
+    confidence: list[float]
+    """Mean confidence of each bin; 0 where it is empty."""
+    accuracy: list[float]
+    """Share of each bin's samples whose class is right; 0 where it is empty."""
 
 
 class Scores(Contract):
@@ -23,6 +35,10 @@ class Scores(Contract):
     """The same after temperature scaling."""
     scaling_temperature: float | None
     """The temperature that minimises the NLL."""
+    reliability: Reliability | None = None
+    """The bins behind `ece`."""
+    reliability_scaled: Reliability | None = None
+    """The bins behind `ece_scaled`."""
     parameters: int
     bytes: int
     """Size of the weights at the precision in which they are stored."""
@@ -41,6 +57,21 @@ class Evaluated(Contract):
     labelled: int
     scaled_on: Literal["test", "validation", "train"] | None
     """Where the scaling temperature was fitted."""
+
+
+class Confusion(Contract):
+    """How often a class is taken for another, on the evaluated split. Of many classes, those with most mistakes."""
+
+    truth: Literal["teacher", "labels"]
+    """Whom the rows go by."""
+    guess: Literal["student", "teacher"]
+    """Whom the columns go by."""
+    classes: list[int]
+    """The rows, and the columns, in this order."""
+    others: bool
+    """Whether the last row and column are all other classes together."""
+    counts: list[list[int]]
+    """Samples."""
 
 
 class Curve(Contract):
@@ -80,6 +111,8 @@ class Report(Contract):
     """Of a student that was born again: every generation, the first one first; the last one is the student."""
     ensemble: Scores | None = None
     """All generations as one: the mean of their probabilities."""
+    confusions: list[Confusion] = Field(default_factory=list)
+    """Student against teacher, student against labels, teacher against labels."""
     stop_reason: StopReason
     best_epoch: int | None
     """The epoch whose student was kept, where early stopping chose one."""

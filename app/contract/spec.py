@@ -6,6 +6,7 @@ from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
 from app.contract.augmentations import AugmentationStep
 from app.contract.base import Contract
+from app.contract.exports import Exports
 from app.contract.objectives import HardTarget, ObjectiveTerm, SoftTarget
 from app.contract.schedules import extremes
 from app.contract.students import Student
@@ -44,6 +45,8 @@ class JobSpec(Contract):
     budget. The last one is the student; all of them together, an ensemble, stand in the report."""
     control: bool = True
     """Also train the same student on labels alone, so that the report can say what the teacher was worth."""
+    export: Exports = Exports()
+    """What is published beside the weights and the report."""
     seed: int = Field(default=0, ge=0, lt=2**32)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """`auto` takes a CUDA device where the worker has one."""

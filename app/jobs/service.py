@@ -25,7 +25,7 @@ from app.jobs.named import find
 from app.jobs.repository import JobRepository
 from app.queue import Doorbell
 
-_NOT_ABOUT_THE_STUDENT = {"name", "labels", "priority", "max_attempts", "control"}
+_NOT_ABOUT_THE_STUDENT = {"name", "labels", "priority", "max_attempts", "control", "export"}
 
 
 def spec_hash(spec: JobSpec) -> str:

@@ -60,6 +60,7 @@ def make(
         "transfer_set": "ds_" + "0" * 32,
         "student": {"architecture": student.model_dump()},
         "training": {"epochs": 4, "batch_size": 16, **(training or {})},
+        "export": {"plots": False},
         **(spec or {}),
     }
     content = {

@@ -96,6 +96,7 @@ def make_text_job(
         "transfer_set": "ds_" + "0" * 32,
         "student": {"architecture": student.model_dump(), "preprocessing": read_by_student},
         "training": {"epochs": 3, "batch_size": 16, **(training or {})},
+        "export": {"plots": False},
         **(spec or {}),
     }
     content = {

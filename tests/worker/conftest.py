@@ -88,7 +88,7 @@ class House:
         training = {"epochs": 3, "batch_size": 20, "checkpoint_seconds": 0, **(spec.pop("training", None) or {})}
         student = {"architecture": {"kind": "mlp", "inputs": 6, "hidden": [4], "classes": 3}}
         document = {"teacher": teacher, "transfer_set": data, "student": student, "training": training,
-                    "control": False, **spec}  # fmt: skip
+                    "control": False, "export": {"plots": False}, **spec}  # fmt: skip
         async with self.database.transaction() as session:
             job = await jobs.submit(session, DEFAULT_TENANT, JobSpec.model_validate(document), max_parameters=10**9)
             return job.id

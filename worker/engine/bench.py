@@ -37,7 +37,7 @@ from worker.engine.teacher import Ensemble, Seat, Teacher
 from worker.engine.trace import Trace
 from worker.engine.views import Views
 
-_COSMETIC = {"name", "priority", "max_attempts", "labels"}
+_COSMETIC = {"name", "priority", "max_attempts", "labels", "export"}
 """Fields of a spec that change nothing in a training."""
 
 _OF_THE_HOST = ("threads", "resident_bytes", "max_parameters", "targets_folder")

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, log_softmax, softmax
 
+from app.contract.report import Reliability
+
 BINS = 15
 _LOWEST, _HIGHEST = 0.01, 100.0
 """Where the scaling temperature is looked for: a network that is never wrong would want 0."""
@@ -16,12 +18,21 @@ _HALVINGS = 60
 
 
 def expected_calibration_error(logits_NC: Tensor, labels_N: Tensor) -> float:
-    """Return Σ_bins |bin| / N · |accuracy - mean confidence| over 15 bins of equal width, each open to the left."""
+    """Return Σ_bins |bin| / N · |accuracy - mean confidence| over the bins of `reliability`."""
+    bins = reliability(logits_NC, labels_N)
+    gaps = zip(bins.counts, bins.accuracy, bins.confidence, strict=True)
+    return sum(count * abs(right - sure) for count, right, sure in gaps) / len(labels_N)
+
+
+def reliability(logits_NC: Tensor, labels_N: Tensor) -> Reliability:
+    """Return how right and how confident a network is in 15 bins of equal width, each open to the left."""
     confidence_N, predicted_N = softmax(logits_NC, dim=1).max(dim=1)
-    gap_N = (predicted_N == labels_N).to(torch.float64) - confidence_N
+    right_N = (predicted_N == labels_N).to(torch.float64)
     bin_N = (confidence_N * BINS).ceil().long().clamp(1, BINS) - 1
-    gaps = torch.zeros(BINS, dtype=torch.float64).index_add_(0, bin_N, gap_N)
-    return float(gaps.abs().sum() / len(labels_N))
+    counts = torch.bincount(bin_N, minlength=BINS)
+    summed = [torch.zeros(BINS, dtype=torch.float64).index_add_(0, bin_N, each_N) for each_N in (confidence_N, right_N)]
+    confidence, accuracy = [(total / counts.clamp(min=1)).tolist() for total in summed]
+    return Reliability(counts=counts.tolist(), confidence=confidence, accuracy=accuracy)
 
 
 def scaling_temperature(logits_NC: Tensor, labels_N: Tensor) -> float:

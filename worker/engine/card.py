@@ -5,6 +5,7 @@ Its front matter is that of huggingface.co/docs/hub/model-cards.
 
 import html
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
@@ -16,9 +17,10 @@ from worker.engine.distilled import Distilled
 _TASKS = {"text": "text-classification", "image": "image-classification", "array": "tabular-classification"}
 
 
-def card(made: Distilled, student: str) -> str:
-    """Return the card; `student` is the SHA-256 of the student's file."""
-    parts = [_front_matter(made), _what(made), _scores(made), _loading(made), _making(made), _limits(made)]
+def card(made: Distilled, student: str, plots: Sequence[str] = ()) -> str:
+    """Return the card; `student` is the SHA-256 of the student's file, `plots` name those that lie beside it."""
+    parts = [_front_matter(made), _what(made), _scores(made), *_pictures(plots), _loading(made), _making(made)]
+    parts.append(_limits(made))
     return "\n\n".join([*parts, _again(made, student)]) + "\n"
 
 
@@ -97,6 +99,10 @@ def _scores(made: Distilled) -> str:
 def _shown(scores: Scores, field: str, form: str) -> str:
     value = getattr(scores, field)
     return "-" if value is None else form.format(value)
+
+
+def _pictures(plots: Sequence[str]) -> list[str]:
+    return ["\n\n".join(f"![{name}]({name}.png)" for name in plots)] if plots else []
 
 
 def _loading(made: Distilled) -> str:

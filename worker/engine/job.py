@@ -93,6 +93,7 @@ def _report(bench: Bench, born: list[Outcome], control: Outcome | None, no_contr
         control_missing=no_control,
         generations=tuple(scores) if born_again else (),
         ensemble=scorer.ensemble(networks, architecture) if born_again else None,
+        confusions=scorer.confusions(networks[-1]),
         stop_reason=student.stop_reason,
         best_epoch=student.best_epoch,
         soft_targets=bench.targets.use(),

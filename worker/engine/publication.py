@@ -17,9 +17,17 @@ def publish(folder: Path, made: Distilled) -> None:
     student = student_file.write(out, made)
     write_bytes(out / "report.json", made.report.model_dump_json(indent=2).encode() + b"\n")
     hugging_face.write(out, made)
-    write_bytes(out / "README.md", card.card(made, student).encode())
+    drawn = _plots(out, made) if made.job.spec.export.plots else []
+    write_bytes(out / "README.md", card.card(made, student, drawn).encode())
     _write_json(out / "job.lock.json", _lock(made, student))
     _write_json(out / "manifest.json", _manifest(folder, made))
+
+
+def _plots(out: Path, made: Distilled) -> list[str]:
+    # Only where they are wanted: matplotlib takes a second to import.
+    from worker.engine.plots.write import write  # noqa: PLC0415
+
+    return write(out, made)
 
 
 def _lock(made: Distilled, student: str) -> dict[str, Any]:

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
 from app.contract.architectures import Family
-from app.contract.report import Evaluated, Scores
+from app.contract.report import Confusion, Evaluated, Scores
 from worker.engine import blueprint, calibration
+from worker.engine.confusion import confusion
 from worker.engine.evaluate import Evaluator
 from worker.engine.inputs import StoredNetwork, TransferSet
 from worker.engine.latency import median_latency_ms
@@ -70,6 +71,17 @@ class Scorer:
         size = sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
         return self._cost(network, architecture, (blueprint.size(architecture), size), self.evaluator.sight)
 
+    def confusions(self, student: nn.Module) -> list[Confusion]:
+        """Return which classes are taken for which: student against teacher, and both against the labels."""
+        told_NC, labels_N = self._logits(student, self.where.split), self._labels(self.where.split)
+        told_N, taught_N = told_NC.argmax(1), self._teacher_logits(self.where.split).argmax(1)
+        classes = told_NC.shape[1]
+        found = [confusion(taught_N, told_N, classes, "teacher", "student")]
+        if self.where.labelled:
+            found.append(confusion(labels_N, told_N, classes, "labels", "student"))
+            found.append(confusion(labels_N, taught_N, classes, "labels", "teacher"))
+        return found
+
     def _cost(self, network: nn.Module, architecture: Family, size: tuple[int, int], sight: Sight) -> dict[str, Any]:
         sample = sight.typical(self.evaluator.rows(self.where.split))
         return {
@@ -113,23 +125,29 @@ def _sum(values: Sequence[Any]) -> Any:
     return None if None in values else sum(values)
 
 
-def _against_labels(logits_NC: Tensor, labels_N: Tensor) -> dict[str, float | None]:
+def _against_labels(logits_NC: Tensor, labels_N: Tensor) -> dict[str, Any]:
     known_N = labels_N >= 0
     if not known_N.any():
-        return {"accuracy": None, "nll": None, "ece": None}
+        return {"accuracy": None, "nll": None, "ece": None, "reliability": None}
     logits_NC, labels_N = logits_NC[known_N], labels_N[known_N]
     return {
         "accuracy": float((logits_NC.argmax(1) == labels_N).double().mean()),
         "nll": calibration.negative_log_likelihood(logits_NC, labels_N),
         "ece": calibration.expected_calibration_error(logits_NC, labels_N),
+        "reliability": calibration.reliability(logits_NC, labels_N),
     }
 
 
-def _scaled(logits_NC: Tensor, labels_N: Tensor, fitted_NC: Tensor, fitted_labels_N: Tensor) -> dict[str, float | None]:
+def _scaled(logits_NC: Tensor, labels_N: Tensor, fitted_NC: Tensor, fitted_labels_N: Tensor) -> dict[str, Any]:
     known_N, usable_N = labels_N >= 0, fitted_labels_N >= 0
     if not usable_N.any():
-        return {"ece_scaled": None, "scaling_temperature": None}
+        return {"ece_scaled": None, "reliability_scaled": None, "scaling_temperature": None}
     temperature = calibration.scaling_temperature(fitted_NC[usable_N], fitted_labels_N[usable_N])
-    scaled_NC = logits_NC[known_N] / temperature
-    error = calibration.expected_calibration_error(scaled_NC, labels_N[known_N]) if known_N.any() else None
-    return {"ece_scaled": error, "scaling_temperature": temperature}
+    if not known_N.any():
+        return {"ece_scaled": None, "reliability_scaled": None, "scaling_temperature": temperature}
+    scaled_NC, labels_N = logits_NC[known_N] / temperature, labels_N[known_N]
+    return {
+        "ece_scaled": calibration.expected_calibration_error(scaled_NC, labels_N),
+        "reliability_scaled": calibration.reliability(scaled_NC, labels_N),
+        "scaling_temperature": temperature,
+    }
