@@ -116,6 +116,7 @@ def test_running_statistics_of_batch_norms_go_on_too(
     }  # fmt: skip
     whole, cut = make(tmp_path / "whole", **settings), make(tmp_path / "cut", **settings)
     run_here(whole)
+    # Its weights lie channels last in memory: a fused optimiser whose slots came back otherwise would mix them up.
     stopped_at(cut, run_here, monkeypatch, check)
     run_here(cut)
     assert student_of(cut) == student_of(whole)

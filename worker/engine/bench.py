@@ -181,6 +181,8 @@ class Bench:
         network = build.network(self.job.student.architecture).to(self.device)
         stored = self.stored.network if self.stored else None
         initialise(network, self.job.spec.student, stored, self.teachers[0].network)
+        if self.job.student.architecture.channels_last:
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's hints forget it
         objective = build.objective(terms).to(self.device)
         trained = [*network.parameters(), *objective.parameters()]
         return TrainState(network, objective, build.optimizer(self.job.spec.training.optimizer, trained, self.device))

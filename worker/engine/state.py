@@ -74,7 +74,9 @@ class TrainState:
             number, _, slot = name.partition(".")
             slots.setdefault(int(number), {})[slot] = tensor
         groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": slots, "param_groups": groups})
+        parameters = [tensor for group in self.optimizer.param_groups for tensor in group["params"]]
+        laid = {number: _laid_like(parameters[number], kept) for number, kept in slots.items()}
+        self.optimizer.load_state_dict({"state": laid, "param_groups": groups})
         self.step, self.epoch, self.stale = numbers["step"], numbers["epoch"], numbers["stale"]
         self.seconds = numbers["seconds"]
         self.best = Best(**numbers["best"], weights=under(tensors, "best")) if numbers["best"] else None
@@ -90,6 +92,14 @@ def under(tensors: Mapping[str, Tensor], prefix: str) -> Tensors:
     """Return the tensors below a prefix, without it."""
     dotted = prefix + "."
     return {name.removeprefix(dotted): tensor for name, tensor in tensors.items() if name.startswith(dotted)}
+
+
+def _laid_like(parameter: Tensor, slots: Tensors) -> Tensors:
+    # Files know no order in memory, and a fused optimiser takes for granted that slots have their parameter's.
+    return {
+        name: torch.empty_like(parameter, dtype=slot.dtype).copy_(slot) if slot.shape == parameter.shape else slot
+        for name, slot in slots.items()
+    }
 
 
 def _random_tensors() -> Tensors:

@@ -25,6 +25,9 @@ class Family(Contract):
     """Whether a student can be of it. Of one that cannot, the uploaded file is the whole network."""
     suffix: ClassVar[str] = ".safetensors"
     """How the file of its weights is named in a job's directory."""
+    channels_last: ClassVar[bool] = False
+    """Whether it trains with channels last in memory, which convolutions are fastest with; only rounding changes. Not
+    for networks of others, which may look at memory as it lies (`view`)."""
 
     classes: Classes
     """Width of the output: the number of classes."""

@@ -45,6 +45,7 @@ class Resnet(Family):
 
     title: ClassVar[str] = "ResNet for small images"
     sample_axes: ClassVar[str] = "channels, height, width"
+    channels_last: ClassVar[bool] = True
 
     kind: Literal["resnet"] = "resnet"
     depth: int = Field(ge=8, le=1202)
