@@ -4,6 +4,7 @@ python -m benchmarks.reproduce.temperature [--images 10000] [--epochs 20] [--see
 """
 
 import argparse
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--draw", action="store_true", help="only draw what was measured before")
     options = parser.parse_args()
     found = results.read("temperature") if options.draw else measure(options.images, options.epochs, options.seeds)
@@ -33,21 +34,20 @@ def main() -> None:
 
 
 def measure(images: int, epochs: int, seeds: int) -> dict[str, Any]:
-    """Run a job for every width, temperature and seed; return the results as written."""
+    """Run a job for every seed, width and temperature; return the results, written after each seed."""
     data, runs, looks = material.mnist(), [], {"computed": 0, "reused": 0}
     with service.running() as client:
-        teacher = client.models.create(
-            mnist_teacher.trained(data, epochs=30), architecture=mnist_teacher.ARCHITECTURE
-        ).id  # fmt: skip
+        weights = mnist_teacher.trained(data, epochs=30)
+        teacher = client.models.create(weights, architecture=mnist_teacher.ARCHITECTURE).id
         transfer_set = client.datasets.create(subset(data, images)).id
-        for width in WIDTHS:
-            for temperature in TEMPERATURES:
-                for seed in range(seeds):
-                    report = distil(client, teacher, transfer_set, width, temperature, epochs, seed)
-                    runs.append({"width": width, "temperature": temperature, "seed": seed, **scores(report)})
-                    looks = {what: count + getattr(report.soft_targets, what) for what, count in looks.items()}
-    content = {"images": images, "epochs": epochs, "looks": looks, "teacher": scores(report, "teacher"), "runs": runs}
-    return results.write("temperature", report, content)
+        for seed in range(seeds):
+            for width, temperature in product(WIDTHS, TEMPERATURES):
+                report = distil(client, teacher, transfer_set, width, temperature, epochs, seed)
+                runs.append({"width": width, "temperature": temperature, "seed": seed, **scores(report)})
+                looks = {what: count + getattr(report.soft_targets, what) for what, count in looks.items()}
+            content = {"images": images, "epochs": epochs, "looks": looks, "teacher": scores(report, "teacher")}
+            found = results.write("temperature", report, {**content, "runs": runs})
+    return found
 
 
 def subset(data: material.Mnist, images: int) -> dict[str, np.ndarray]:
