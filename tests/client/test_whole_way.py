@@ -187,7 +187,7 @@ def test_modules_of_ones_own_teach_and_are_taught(client, small, tmp_path):
 
 
 def test_a_network_of_ones_own_needs_an_example(client):
-    with pytest.raises(TypeError, match="an example of what a module takes"):
+    with pytest.raises(ValueError, match="of a module of your own give an example instead"):
         client.models.create(Own(2))
 
 
