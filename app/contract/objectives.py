@@ -23,6 +23,9 @@ class Term(Contract):
     needs: ClassVar[frozenset[Literal["teacher", "labels"]]]
     """What the term cannot do without. Unlabelled samples take no part in a term that needs labels."""
 
+    coarse: ClassVar[bool] = False
+    """Whether it can work with the teacher's most probable classes and one for all others (`soft_targets.keep`)."""
+
     weight: Weight = 1.0
     """What the term's value is multiplied with; a number or a schedule."""
     on: Part = "all"
@@ -57,6 +60,7 @@ class SoftTarget(Term):
     formula: ClassVar[str] = "T² · mean_B KL(softmax(t / T) ‖ softmax(s / T))"
     paper: ClassVar[str] = "Hinton, Vinyals, Dean 2015, arXiv:1503.02531"
     needs: ClassVar[frozenset[Literal["teacher", "labels"]]] = frozenset({"teacher"})
+    coarse: ClassVar[bool] = True
 
     kind: Literal["soft_target"] = "soft_target"
     temperature: Temperature = 4.0

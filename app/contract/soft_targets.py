@@ -34,9 +34,15 @@ def key_of(job: JobFile, view: int, part: str) -> str:
         "part": part,
         "view": "identity" if view == PLAIN else [spec.seed, view, steps],
         "taps": ["logits"],
+        "kept": kept_classes(job) if part == SPLITS[0] else None,
     }
     assert source.sha256
     return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
+
+
+def kept_classes(job: JobFile) -> int | None:
+    """Return of how many classes a training sample's soft target is kept; None for all."""
+    return job.spec.soft_targets.classes_of(job.student.architecture.classes, job.spec.objective)
 
 
 def keys_of(job: JobFile) -> list[str]:

@@ -1,12 +1,13 @@
 """The job spec: everything a user says about one distillation job."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from app.contract.augmentations import AugmentationStep
 from app.contract.base import Contract
 from app.contract.exports import Exports
+from app.contract.keeping import Keeping
 from app.contract.objectives import HardTarget, ObjectiveTerm, SoftTarget
 from app.contract.schedules import extremes
 from app.contract.students import Student
@@ -38,6 +39,8 @@ class JobSpec(Contract):
     is. Evaluation always looks at the samples as they are."""
     views: Views = Fresh()
     """How many views of each sample there are; without augmentation there is but one."""
+    soft_targets: Keeping = Keeping()
+    """How much of what the teacher says is kept."""
     training: Training = Training()
     generations: int = Field(default=1, ge=1, le=10)
     """How often the student is born again (Furlanello et al. 2018, arXiv:1805.04770): the teacher teaches the first
@@ -76,6 +79,12 @@ class JobSpec(Contract):
                 "{kind: fresh}"
             )
         return generations
+
+    @model_validator(mode="after")
+    def _learns_from_what_is_kept(self) -> Self:
+        if reason := self.soft_targets.refuses(self.objective):
+            raise ValueError(reason)
+        return self
 
     @field_validator("augmentation")
     @classmethod

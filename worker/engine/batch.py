@@ -9,6 +9,7 @@ from torch import Tensor
 
 from app.contract.objectives import Part
 from app.contract.schedules import Schedule, value_at
+from worker.engine.top_k import TopK, coarse
 from worker.engine.views import Blend
 
 
@@ -34,7 +35,7 @@ class Batch:
 
     student_BC: Tensor
     teacher_BC: Tensor | None
-    """None where no term needs the teacher."""
+    """None where no term needs the teacher, or only its top classes are kept."""
     labels_B: Tensor
     """int64, -1 = none."""
     samples: int
@@ -44,6 +45,15 @@ class Batch:
     position: Position
     blend: Blend | None = None
     """The other labels of mixed samples."""
+    top: TopK | None = None
+    """What is kept of the teacher's logits, where that is not all."""
+
+    def softened(self, temperature: float) -> tuple[Tensor, Tensor]:
+        """Return the student's and the teacher's logits over T (B, C); K + 1 classes where no more is kept."""
+        if self.top is not None:
+            return coarse(self.student_BC, self.top.classes_BK, temperature), self.top.logits(temperature)
+        assert self.teacher_BC is not None
+        return self.student_BC / temperature, self.teacher_BC / temperature
 
     def mean(self, value_B: Tensor, part: Part) -> Tensor:
         """Return this micro-batch's share of the mean over the samples of a part; 0 where it has none."""

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from app.contract.events import Notice, Resumed, Run
 from app.contract.job_file import JobFile
+from app.contract.keeping import Keeping
 from app.contract.objectives import ObjectiveTerm
-from app.contract.soft_targets import key_of
+from app.contract.soft_targets import kept_classes, key_of
 from app.contract.states import FailureCode
 from worker.engine import blueprint, build, class_order, key_maps, surroundings, trial
 from worker.engine.checkpoint import Checkpoints
@@ -95,19 +96,24 @@ class Bench:
         made_on = surroundings.exactness(self.device, "fp32")  # whatever the student computes with
         rows, looks = self.transfer_set.rows, Looks(self.looks)
 
-        def open_store(number: int, part: str, predict: Callable[[Tensor], Tensor]) -> SoftTargets:
-            where = Place(self.folder / self.job.targets_folder, self.targets_key(number, part), made_on)
-            classes = self.job.student.architecture.classes
-            return SoftTargets(where, rows[part].to(self.device), classes, predict, self.stop.check)
+        top, classes = kept_classes(self.job), self.job.student.architecture.classes
 
-        return Targets(self.views, self._ensemble().logits, rows, open_store, looks, self._tell)
+        def open_store(number: int, part: str, whole: bool, predict: Callable[[Tensor], Tensor]) -> SoftTargets:  # noqa: FBT001
+            key, kept = self.targets_key(number, part, whole=whole), None if whole or part != "train" else top
+            where = Place(self.folder / self.job.targets_folder, key, made_on)
+            return SoftTargets(where, rows[part].to(self.device), classes, predict, self.stop.check, kept)
 
-    def targets_key(self, number: int, part: str = "train") -> str:
-        """Return the name of what the teachers say of a part under a view."""
+        return Targets(self.views, self._ensemble().logits, rows, open_store, looks, self._tell, coarse=top is not None)
+
+    def targets_key(self, number: int, part: str = "train", *, whole: bool = False) -> str:
+        """Return the name of what the teachers say of a part under a view; `whole`: of all classes in any case."""
         taught = zip(self.job.teachers, self.teachers, strict=True)
         teachers = tuple(source.model_copy(update={"sha256": stored.sha256}) for source, stored in taught)
         data = self.job.transfer_set.model_copy(update={"sha256": self.transfer_set.sha256})
-        return key_of(self.job.model_copy(update={"teachers": teachers, "transfer_set": data}), number, part)
+        kept = Keeping(keep="all") if whole else self.job.spec.soft_targets
+        spec = self.job.spec.model_copy(update={"soft_targets": kept})
+        pinned = self.job.model_copy(update={"teachers": teachers, "transfer_set": data, "spec": spec})
+        return key_of(pinned, number, part)
 
     def _tell(self, text: str) -> None:
         self.reporter.report(Notice(text=text))

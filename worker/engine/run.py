@@ -16,6 +16,7 @@ from worker.engine.checkpoint import Checkpoints
 from worker.engine.evaluate import Evaluator, metrics
 from worker.engine.failures import Stopped
 from worker.engine.inputs import TransferSet
+from worker.engine.kept import Kept
 from worker.engine.objective import Objective
 from worker.engine.plan import Plan
 from worker.engine.precision import Precision, autocast
@@ -24,6 +25,7 @@ from worker.engine.sight import Sight
 from worker.engine.state import TrainState
 from worker.engine.stop import StopSignal
 from worker.engine.targets import Targets
+from worker.engine.top_k import TopK
 from worker.engine.trace import Trace, non_finite
 from worker.engine.views import Blend, Look, Views, labelled
 
@@ -102,7 +104,9 @@ class TrainingRun:
             labels_B, blend = self._labels(part_B)
             with autocast(self.precision, self.plan.device):
                 student_BC = self.state.network(self.sight.of(look))
-            batch = Batch(student_BC.float(), self._teacher(look), labels_B, *whole, position, blend)
+            said = self._teacher(look)
+            teacher_BC, top = (None, said) if isinstance(said, TopK) else (said, None)
+            batch = Batch(student_BC.float(), teacher_BC, labels_B, *whole, position, blend, top)
             loss, share_K = self.objective(batch)
             loss.backward()
             values_K = share_K if values_K is None else values_K + share_K
@@ -118,7 +122,7 @@ class TrainingRun:
         blend = self.views.blend(index_B, self.view, self.transfer_set.labels_N)
         return labelled(labels_B, blend), blend
 
-    def _teacher(self, look: Look) -> Tensor | None:
+    def _teacher(self, look: Look) -> Kept | None:
         return self.targets.of_training(look) if self.objective.needs_teacher else None
 
     def _close_epoch(self) -> None:

@@ -15,6 +15,7 @@ from app.contract.soft_targets import file_name
 from app.contract.states import FailureCode
 from worker.engine import target_file
 from worker.engine.failures import EngineFailure
+from worker.engine.kept import AllClasses, Kept, TopClasses
 from worker.engine.target_file import Form, TargetFile
 
 SMALL_BYTES = 64 * 2**20
@@ -56,20 +57,21 @@ class SoftTargets:
         classes: int,
         predict: Callable[[Tensor], Tensor],
         pause: Callable[[], None] = lambda: None,
+        top: int | None = None,
     ) -> None:
         """`rows_N`: the part's rows, ascending, on the device; `predict` tells the logits (B, C) of rows (B,).
 
-        `pause` is called between blocks and may raise.
+        `pause` is called between blocks and may raise. `top`: the classes that are kept, None for all.
         """
         self._rows_N, self._predict, self._pause = rows_N, predict, pause
         small = len(rows_N) * classes * 4 <= SMALL_BYTES
-        self._dtype = torch.float32 if small else torch.float16
-        self._open(place, classes)
+        self._kept = TopClasses(classes, top) if top else AllClasses(classes, torch.float32 if small else torch.float16)
+        self._open(place)
         self._flushed = time.monotonic()
         self._dirty = False
 
-    def _open(self, place: Place, classes: int) -> None:
-        form = Form(len(self._rows_N), _BLOCK[self._rows_N.device.type], {"logits": (self._dtype, (classes,))})
+    def _open(self, place: Place) -> None:
+        form = Form(len(self._rows_N), _BLOCK[self._rows_N.device.type], self._kept.a_row)
         self.made_on = ""
         """The machine that made them, where that is one of another kind."""
         for path in [] if place.path.exists() else place.elsewhere():
@@ -91,8 +93,8 @@ class SoftTargets:
     def _attach(self, file: TargetFile) -> None:
         self._file = file
         # On the CPU these are the mapped pages themselves; on a GPU a copy, made once everything is there.
-        self._host_NC = torch.from_numpy(file.arrays["logits"])
-        self._resident_NC = self._host_NC if self._rows_N.device.type == "cpu" else None
+        self._host = {name: torch.from_numpy(array) for name, array in file.arrays.items()}
+        self._resident = self._host if self._rows_N.device.type == "cpu" else None
         blocks = range(file.form.blocks)
         self._there = [file.vouched(block) for block in blocks]
         self.damaged = sum(file.begun(block) and not self._there[block] for block in blocks)
@@ -116,8 +118,8 @@ class SoftTargets:
         self._file.finish()
         self._dirty = False
 
-    def fetch(self, rows_B: Tensor) -> Tensor:
-        """Return logits (B, C) as float32, after computing what is missing."""
+    def fetch(self, rows_B: Tensor) -> Kept:
+        """Return what is kept of rows (B,), after computing what is missing."""
         if not self.complete:
             blocks = torch.unique(self._at(rows_B) // self._file.form.block).tolist()
             self._fill(blocks)
@@ -125,14 +127,16 @@ class SoftTargets:
                 self._file.finish()
         return self.read(rows_B)
 
-    def read(self, rows_B: Tensor) -> Tensor:
-        """Return logits (B, C) as float32; they must be there."""
+    def read(self, rows_B: Tensor) -> Kept:
+        """Return what is kept of rows (B,): logits (B, C) as float32, or the top classes; it must be there."""
         at_B = self._at(rows_B)
-        if self._resident_NC is None and self.complete:
-            self._resident_NC = self._host_NC.to(rows_B.device)
-        if self._resident_NC is None:
-            return self._host_NC[at_B.cpu()].to(rows_B.device).float()
-        return self._resident_NC.index_select(0, at_B).float()
+        if self._resident is None and self.complete:
+            self._resident = {name: array.to(rows_B.device) for name, array in self._host.items()}
+        if self._resident is None:
+            found = {name: array[at_B.cpu()].to(rows_B.device) for name, array in self._host.items()}
+        else:
+            found = {name: array.index_select(0, at_B) for name, array in self._resident.items()}
+        return self._kept.decode(found)
 
     def flush(self) -> None:
         """Bring everything to disk."""
@@ -171,9 +175,9 @@ class SoftTargets:
         rows = self._file.form.rows_of(block)
         logits_RC = self._predict(self._rows_N[rows])
         self._check_finite(logits_RC, rows.start)
-        limit = torch.finfo(self._dtype).max
         with torch.inference_mode():
-            self._host_NC[rows] = logits_RC.clamp(-limit, limit).to("cpu", self._dtype)
+            for name, values in self._kept.encode(logits_RC).items():
+                self._host[name][rows] = values.cpu()
         self._file.vouch(block)
         self.computed += self._size(block)
         self._dirty = True

@@ -13,13 +13,14 @@ from torch import Tensor
 from app.contract.report import SoftTargetUse
 from app.contract.views import PLAIN
 from worker.engine.checkpoint import write_bytes
+from worker.engine.kept import Kept
 from worker.engine.soft_targets import SoftTargets
 from worker.engine.views import Look, Views
 
 Predict = Callable[[Look], Tensor]
 """A look to logits (B, C)."""
-OpenStore = Callable[[int, str, Callable[[Tensor], Tensor]], SoftTargets]
-"""Makes the store of a view's number and a part."""
+OpenStore = Callable[[int, str, bool, Callable[[Tensor], Tensor]], SoftTargets]
+"""Makes the store of a view's number and a part; of all classes, or as the job keeps them."""
 _TRAIN = "train"
 
 
@@ -60,14 +61,20 @@ class Targets:
         open_store: OpenStore,
         looks: Looks,
         notice: Callable[[str], None],
+        *,
+        coarse: bool,
     ) -> None:
-        """`rows`: those of each part, on the CPU. `notice` takes sentences for the user."""
+        """`rows`: those of each part, on the CPU. `notice` takes sentences for the user.
+
+        `coarse`: of the training part only the top classes are kept.
+        """
+        self._coarse = coarse
         self._views, self._predict, self._open = views, predict, open_store
         self._looks, self._notice = looks, notice
         self._part_N = _numbered(rows)
         self._parts = tuple(rows)
-        self._stores: dict[tuple[int, str], SoftTargets] = {}
-        self._counted: dict[tuple[int, str], int] = {}
+        self._stores: dict[tuple[int, str, bool], SoftTargets] = {}
+        self._counted: dict[tuple[int, str, bool], int] = {}
 
     def comes_again(self, number: int) -> bool:
         """Return whether what the teacher says of a view can be kept."""
@@ -84,8 +91,8 @@ class Targets:
         finally:
             self.flush()
 
-    def of_training(self, look: Look) -> Tensor:
-        """Return the logits (B, C) of a look at training samples; those of a view that comes again must be complete."""
+    def of_training(self, look: Look) -> Kept:
+        """Return what is kept of a look at training samples, which must be complete; all logits of a fresh view."""
         if self.comes_again(look.number):
             return self._store(look.number, _TRAIN).read(look.rows_B)
         self._looks.add("fresh", computed=len(look.rows_B))
@@ -97,7 +104,8 @@ class Targets:
         found: Tensor | None = None
         for number in torch.unique(part_B).tolist():
             place_B = (part_B == number).nonzero()[:, 0].to(rows_B.device)
-            said_BC = self._store(PLAIN, self._parts[number]).fetch(rows_B[place_B])
+            said_BC = self._store(PLAIN, self._parts[number], whole=True).fetch(rows_B[place_B])
+            assert isinstance(said_BC, Tensor)
             found = said_BC.new_empty(len(rows_B), said_BC.shape[1]) if found is None else found
             found[place_B] = said_BC
         assert found is not None
@@ -122,15 +130,16 @@ class Targets:
             self._looks.add(name, computed=new)
             self._looks.add(name, reused=max(0, store.present - self._looks.of(name)))
 
-    def _store(self, number: int, part: str) -> SoftTargets:
-        place = number, part
+    def _store(self, number: int, part: str, *, whole: bool = False) -> SoftTargets:
+        """Return a store; `whole` asks for all classes also where the training part keeps only the top ones."""
+        place = number, part, whole and part == _TRAIN and self._coarse
         if place not in self._stores:
-            self._stores[place] = self._opened(number, part)
+            self._stores[place] = self._opened(*place)
         return self._stores[place]
 
-    def _opened(self, number: int, part: str) -> SoftTargets:
-        store = self._open(number, part, lambda rows_B: self._predict(self._views.look(rows_B, number)))
-        name, present = _name(number, part), store.present
+    def _opened(self, number: int, part: str, whole: bool) -> SoftTargets:  # noqa: FBT001 - a part of the place
+        store = self._open(number, part, whole, lambda rows_B: self._predict(self._views.look(rows_B, number)))
+        name, present = _name(number, part, whole), store.present
         reused = max(0, present - self._looks.of(name))
         self._looks.add(name, reused=reused)
         if reused and part == _TRAIN:
@@ -143,8 +152,8 @@ class Targets:
         return store
 
 
-def _name(number: int, part: str) -> str:
-    return f"{part} {number}"
+def _name(number: int, part: str, whole: bool) -> str:  # noqa: FBT001 - a part of the place
+    return f"{part} {number}{' whole' if whole else ''}"
 
 
 def _numbered(rows: Mapping[str, Tensor]) -> Tensor:

@@ -15,10 +15,9 @@ class Loss(nn.Module):
         self.term = term
 
     def forward(self, batch: Batch) -> Tensor:
-        assert batch.teacher_BC is not None
         temperature = batch.position.of(self.term.temperature)
-        student_BC = log_softmax(batch.student_BC / temperature, dim=1)
+        student_BC, teacher_BC = batch.softened(temperature)
         # Both sides as logarithms: at saturation exp(log p) · (log p - log q) is 0 where p · log p would be NaN.
-        teacher_BC = log_softmax(batch.teacher_BC / temperature, dim=1)
+        student_BC, teacher_BC = log_softmax(student_BC, dim=1), log_softmax(teacher_BC, dim=1)
         divergence_B = kl_div(student_BC, teacher_BC, reduction="none", log_target=True).sum(1)
         return batch.mean(divergence_B, self.term.part) * temperature**2

@@ -1,0 +1,45 @@
+"""What a file keeps of logits, and how it lies there. B = batch, C = classes, K = kept ones."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from worker.engine.target_file import Entries
+from worker.engine.top_k import TopK, top_k
+
+Kept = Tensor | TopK
+"""Logits (B, C) as float32, or the top classes."""
+
+
+class AllClasses:
+    """Every logit, as float32 or float16."""
+
+    def __init__(self, classes: int, dtype: torch.dtype) -> None:
+        self._dtype = dtype
+        self.a_row: Entries = {"logits": (dtype, (classes,))}
+
+    def encode(self, logits_BC: Tensor) -> dict[str, Tensor]:
+        limit = torch.finfo(self._dtype).max
+        return {"logits": logits_BC.clamp(-limit, limit).to(self._dtype)}
+
+    def decode(self, found: Mapping[str, Tensor]) -> Kept:
+        return found["logits"].float()
+
+
+class TopClasses:
+    """The top classes in 6 bytes each, and the tail in 12."""
+
+    def __init__(self, classes: int, kept: int) -> None:
+        self._classes, self._kept = classes, kept
+        self.a_row: Entries = {
+            "tail": (torch.float32, (3,)), "classes": (torch.int32, (kept,)), "values": (torch.float16, (kept,))
+        }  # fmt: skip
+
+    def encode(self, logits_BC: Tensor) -> dict[str, Tensor]:
+        found, limit = top_k(logits_BC, self._kept), torch.finfo(torch.float16).max
+        values = found.values_BK.clamp(min=-limit).to(torch.float16)
+        return {"tail": found.tail_B3, "classes": found.classes_BK.to(torch.int32), "values": values}
+
+    def decode(self, found: Mapping[str, Tensor]) -> Kept:
+        return TopK(found["values"].float(), found["classes"].long(), found["tail"], self._classes)
