@@ -9,3 +9,6 @@ class Exports(Contract):
     plots: bool = True
     """Loss, accuracy and agreement over time, reliability diagrams, confusion matrices: as PNG and SVG. Their data is
     in the report either way."""
+    onnx: bool = False
+    """Also as ONNX, `student.onnx`: takes prepared samples in batches of any size (`input`; of texts `ids` and `mask`,
+    of any length), held against torch on real samples. The worker needs `stillhouse[onnx]`; it takes some seconds."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 ArtifactKind = Literal[
-    "student", "generation", "card", "report", "manifest", "lock", "log", "config", "tokenizer", "plot"
+    "student", "generation", "card", "report", "manifest", "lock", "log", "config", "tokenizer", "plot", "onnx"
 ]
 
 
@@ -23,6 +23,7 @@ PRODUCTS = (
     # No media type is registered for safetensors; octet-stream is what its own hub serves it as.
     Product("student", "out/student.safetensors", "application/octet-stream"),
     Product("generation", "out/generation-*.safetensors", "application/octet-stream"),
+    Product("onnx", "out/student.onnx", "application/octet-stream"),
     Product("card", "out/README.md", "text/markdown; charset=utf-8"),
     Product("config", "out/config.json", "application/json"),
     Product("tokenizer", "out/tokenizer*.json", "application/json"),

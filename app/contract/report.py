@@ -81,6 +81,18 @@ class Curve(Contract):
     values: list[float]
 
 
+class OnnxExport(Contract):
+    """The student as ONNX, held against torch."""
+
+    samples: int
+    """Real ones of the evaluated split, that both were given."""
+    max_difference: float
+    """Largest difference of a logit."""
+    tolerance: float
+    """Up to which it is published."""
+    published: bool
+
+
 class Hardware(Contract):
     device: str
     threads: int
@@ -111,6 +123,8 @@ class Report(Contract):
     """Of a student that was born again: every generation, the first one first; the last one is the student."""
     ensemble: Scores | None = None
     """All generations as one: the mean of their probabilities."""
+    onnx: OnnxExport | None = None
+    """Where the spec asks for it."""
     confusions: list[Confusion] = Field(default_factory=list)
     """Student against teacher, student against labels, teacher against labels."""
     stop_reason: StopReason

@@ -90,6 +90,7 @@ class FailureCode(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
     DISK_FULL = "disk_full"
     DEVICE_UNAVAILABLE = "device_unavailable"
+    EXPORT_UNAVAILABLE = "export_unavailable"
     ARTIFACT_CORRUPT = "artifact_corrupt"
     STORE_UNAVAILABLE = "store_unavailable"
     WORKER_LOST = "worker_lost"

@@ -26,6 +26,7 @@ def errors(spec: JobSpec, named: Named, max_parameters: int) -> list[Problem]:
         *_sizes(spec, named, max_parameters),
         *_classes(spec, named),
         *_reads(spec, named),
+        *_exports(spec, named),
         *_fits_data(spec, named),
     ]
 
@@ -81,6 +82,11 @@ def _classes(spec: JobSpec, named: Named) -> Iterator[Problem]:
     own = class_names_of(named.student) if named.student else ()
     if refusal := class_names.refusal_of_data(data or (), wanted, own):
         yield Problem(pointer="/transfer_set", detail=refusal)
+
+
+def _exports(spec: JobSpec, named: Named) -> Iterator[Problem]:
+    if spec.export.onnx and (refusal := named.student_architecture(spec).refuses_onnx()):
+        yield Problem(pointer="/export/onnx", detail=refusal)
 
 
 def _reads(spec: JobSpec, named: Named) -> Iterator[Problem]:

@@ -103,3 +103,11 @@ def test_networks_of_texts_are_no_use_for_arrays(house: House) -> None:
 def test_the_catalog_lists_what_reads(house: House) -> None:
     catalog = house.client.get("/v1/catalog").json()
     assert [entry["kind"] for entry in catalog["preprocessing"]] == ["words", "tokenizer", "image"]
+
+
+def test_what_cannot_be_exported_as_onnx_is_refused(house: House) -> None:
+    spec = {**house.ready_text(LSTM, WORDS), "student": {"architecture": LSTM}, "export": {"onnx": True}}
+    (error,) = house.client.post("/v1/jobs", json=spec).json()["errors"]
+    assert error["pointer"] == "/export/onnx"
+    spec["student"] = {"architecture": TEXTCNN}
+    assert house.client.post("/v1/jobs", json=spec).status_code == 201

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from app.contract.events import Finished, Notice, PhaseEntered, Run, run_of_generation
@@ -10,13 +11,14 @@ from app.contract.objectives import HardTarget, ObjectiveTerm
 from app.contract.preprocessing import Image
 from app.contract.report import Report
 from app.contract.states import Phase
-from worker.engine import build, generations, publication, surroundings
+from worker.engine import build, generations, onnx_export, publication, surroundings
 from worker.engine.bench import Bench
 from worker.engine.checkpoint import Corrupt
 from worker.engine.distilled import Distilled
 from worker.engine.outcome import Outcome, Outcomes, outcome_of
 from worker.engine.plan import Plan, with_budget
 from worker.engine.reporter import Reporter
+from worker.engine.samples import Inputs
 from worker.engine.scores import Scorer, evaluated_on
 from worker.engine.state import Tensors
 from worker.engine.stop import StopSignal
@@ -25,6 +27,9 @@ from worker.engine.stop import StopSignal
 def run_job(folder: Path, job: JobFile, reporter: Reporter, stop: StopSignal) -> None:
     """Train, evaluate and publish into `out/`. Raises EngineFailure or Stopped."""
     bench = Bench(folder, job, reporter, stop)
+    if job.spec.export.onnx:
+        # Before anything is trained: what the exporter cannot do should not be found out hours later.
+        onnx_export.export(build.network(job.student.architecture), _real_inputs(bench))
     no_control = _why_no_control(bench)
     runs = job.spec.generations + (not no_control)
     born = _generations(bench, runs)
@@ -36,8 +41,29 @@ def run_job(folder: Path, job: JobFile, reporter: Reporter, stop: StopSignal) ->
     report = _report(bench, born, control, no_control)
     stop.check()
     reporter.report(PhaseEntered(phase=Phase.EXPORTING))
-    publication.publish(folder, _distilled(bench, born, report))
+    onnx, report = _as_onnx(bench, born[-1], report) if job.spec.export.onnx else (None, report)
+    publication.publish(folder, _distilled(bench, born, report), onnx)
     reporter.report(Finished(stop_reason=born[-1].stop_reason))
+
+
+_HELD = 64
+"""Samples on which ONNX is held against torch."""
+
+
+def _real_inputs(bench: Bench) -> Inputs:
+    rows_N = bench.evaluator.rows(evaluated_on(bench.transfer_set).split)
+    # At least two: a batch of one would be taken for a rule.
+    rows_B = rows_N[torch.arange(max(min(len(rows_N), _HELD), 2), device=rows_N.device) % len(rows_N)]
+    return bench.student_sight.plain(rows_B).to("cpu")
+
+
+def _as_onnx(bench: Bench, student: Outcome, report: Report) -> tuple[bytes | None, Report]:
+    """Return the student as ONNX and the report with how true it is; no model, and a notice, where it is not."""
+    content, held = onnx_export.exported(_network(bench, student.weights).to("cpu"), _real_inputs(bench))
+    if not held.published:
+        text = f"student.onnx is left out: its logits differ from torch's by {held.max_difference:.2g}."
+        bench.reporter.report(Notice(text=text))
+    return content if held.published else None, report.model_copy(update={"onnx": held})
 
 
 def _why_no_control(bench: Bench) -> str | None:

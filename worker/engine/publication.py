@@ -10,13 +10,15 @@ from worker.engine.checkpoint import digest, write_bytes
 from worker.engine.distilled import Distilled
 
 
-def publish(folder: Path, made: Distilled) -> None:
-    """Write everything that a job directory's `out/` holds; each file is whole or not there."""
+def publish(folder: Path, made: Distilled, onnx: bytes | None = None) -> None:
+    """Write everything that a job directory's `out/` holds, ONNX too; each file is whole or not there."""
     out = folder / "out"
     out.mkdir(exist_ok=True)
     student = student_file.write(out, made)
     write_bytes(out / "report.json", made.report.model_dump_json(indent=2).encode() + b"\n")
     hugging_face.write(out, made)
+    if onnx is not None:
+        write_bytes(out / "student.onnx", onnx)
     drawn = _plots(out, made) if made.job.spec.export.plots else []
     write_bytes(out / "README.md", card.card(made, student, drawn).encode())
     _write_json(out / "job.lock.json", _lock(made, student))
@@ -60,6 +62,7 @@ def _manifest(folder: Path, made: Distilled) -> dict[str, Any]:
         "preprocessing": made.preprocessing.model_dump(mode="json") if made.preprocessing else None,
         "class_names": list(made.class_names),
         "encoding": made.encoding,
+        "onnx": made.report.onnx.model_dump() if made.report.onnx else None,
         "files": files,
     }
 

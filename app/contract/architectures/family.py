@@ -10,6 +10,7 @@ from app.contract.samples import SampleKind
 Width = Annotated[int, Field(ge=1, le=65_536)]
 Depth = Annotated[int, Field(ge=1, le=64)]
 Vocabulary = Annotated[int, Field(ge=3, le=2_000_000)]
+_ONNX_BYTES = 2**31 - 2**20
 Classes = Annotated[int, Field(ge=2, le=1_000_000)]
 
 
@@ -59,6 +60,13 @@ class Family(Contract):
 
     def longest(self) -> int | None:
         """Return how many tokens a text may have at most; None where there is no limit."""
+        return None
+
+    def refuses_onnx(self) -> str | None:
+        """Return why a student cannot be exported as ONNX, or None; some only the exporter can tell."""
+        size = self.size()
+        if size is not None and 4 * size >= _ONNX_BYTES:
+            return f"an ONNX file holds up to 2 GiB, and the student has {4 * size:,} bytes"
         return None
 
     def size(self) -> int | None:

@@ -53,6 +53,11 @@ class Lstm(Family):
         embedded = (self.vocabulary or 0) * self.inputs
         return embedded + sum(self._cells()) + biases + self.classes * (self.hidden * self._directions + 1)
 
+    def refuses_onnx(self) -> str | None:
+        if self.vocabulary is not None:
+            return "the exporter fixes how many steps an LSTM makes, and texts are of any length"
+        return super().refuses_onnx()
+
     def embeds(self) -> int | None:
         return self.vocabulary
 

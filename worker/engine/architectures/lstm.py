@@ -69,7 +69,7 @@ class Network(nn.Module):
             last_BH = hidden_BSH[:, -1]
         else:
             last_B = padded.mask_BL.sum(1) - 1
-            last_BH = hidden_BSH[torch.arange(len(last_B), device=last_B.device), last_B]
+            last_BH = hidden_BSH[torch.arange(last_B.shape[0], device=last_B.device), last_B]
         if not self.lstm.bidirectional:
             return last_BH
         width = self.lstm.hidden_size
