@@ -10,12 +10,13 @@ from benchmarks.reproduce import results
 FOLDER = Path(__file__).parents[2] / "benchmarks" / "reproduce"
 
 
-@pytest.mark.parametrize("name", ["mnist", "regulariser"])
+@pytest.mark.parametrize("name", ["mnist", "regulariser", "temperature"])
 def test_the_table_is_that_of_the_results(name: str) -> None:
     table = import_module(f"benchmarks.reproduce.{name}").table(results.read(name))
     assert table in (FOLDER / "README.md").read_text()
 
 
-def test_the_docs_show_the_plot_that_was_drawn_from_results() -> None:
-    shown = (FOLDER.parents[1] / "docs" / "regularisation.svg").read_bytes()
-    assert shown == (results.FOLDER / "regulariser.svg").read_bytes()
+@pytest.mark.parametrize(("page", "drawn"), [("regularisation", "regulariser"), ("temperature", "temperature")])
+def test_the_docs_show_the_plot_that_was_drawn_from_results(page: str, drawn: str) -> None:
+    shown = (FOLDER.parents[1] / "docs" / f"{page}.svg").read_bytes()
+    assert shown == (results.FOLDER / f"{drawn}.svg").read_bytes()
