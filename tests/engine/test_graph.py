@@ -203,6 +203,13 @@ class Several(nn.Module):
         return inputs, inputs + 1
 
 
+class Withholds(nn.Module):
+    def forward(self, inputs: Tensor) -> Tensor:
+        with torch.no_grad():
+            hidden = inputs * 2
+        return hidden + inputs
+
+
 class Branches(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         return inputs if inputs.sum() > 0 else -inputs
@@ -212,6 +219,7 @@ WRONG = [
     (Asks(), torch.randn(4, 6, 6), r"cannot call these operators: .*svd\S+ \(in inner\), aten\.fft_fft\S+ \(in"),
     (Fixed(), torch.randn(4, 6), "fixes the size of its batches to 4: write inputs.shape\\[0\\]"),
     (Several(), torch.randn(4, 6), "answers with a tuple: name its logits"),
+    (Withholds(), torch.randn(4, 6), "cannot call these operators: wrap_with_set_grad_enabled"),
     (Branches(), torch.randn(4, 6), "torch.export cannot follow Branches"),
     (nn.Flatten(0), torch.randn(4, 6), r"logits have the shape \(batch, classes\), and these have \(24,\)"),
     (nn.Linear(6, 3), torch.ones(4, 6, dtype=torch.int32), "the example is torch.int32"),

@@ -18,6 +18,7 @@ from tests.engine.test_resume import TRAINING, stopped_at, student_of
 from tests.engine.texts import make_text_job, pieces
 from tests.engine.uploads import model, said
 from worker.engine.failures import EngineFailure
+from worker.engine.opening import open_student
 
 pytestmark = pytest.mark.xdist_group("captures")  # each is made once
 RunHere = Callable[[Path], None]
@@ -95,6 +96,8 @@ def test_texts_are_read_by_captured_networks(tmp_path: Path, run_here: RunHere) 
         )
     )
     Recurrent().load_state_dict(student_in(tmp_path), strict=True)
+    assert open_student(tmp_path / "out")(["A great moving film.", "Awful"]).shape == (2, 2)
+    assert "load_state_dict(..., strict=True)" in (tmp_path / "out" / "README.md").read_text()
     Encoder().load_state_dict(load_file(tmp_path / "inputs" / "teacher.safetensors"), strict=True)
 
 
