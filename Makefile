@@ -41,6 +41,7 @@ openapi: $(READY) ## Write the OpenAPI snapshot that the tests compare with
 
 bench: $(READY) ## What is measured: benchmarks/README.md
 	$(BIN)/python benchmarks/loop.py
+	$(BIN)/python benchmarks/wide.py
 	$(BIN)/python benchmarks/transfer.py
 
 reproduce: $(READY) ## Known results of papers, run again: benchmarks/reproduce/README.md
