@@ -25,6 +25,8 @@ class Term(Contract):
 
     coarse: ClassVar[bool] = False
     """Whether it can work with the teacher's most probable classes and one for all others (`soft_targets.keep`)."""
+    distributions: ClassVar[bool] = True
+    """Whether it reads outputs as distributions over classes, which embeddings are not."""
 
     weight: Weight = 1.0
     """What the term's value is multiplied with; a number or a schedule."""
@@ -88,7 +90,21 @@ class LogitMse(Term):
     paper: ClassVar[str] = "Ba & Caruana 2014, arXiv:1312.6184; Tang et al. 2019, arXiv:1903.12136"
     needs: ClassVar[frozenset[Literal["teacher", "labels"]]] = frozenset({"teacher"})
 
+    distributions: ClassVar[bool] = False
+
     kind: Literal["logit_mse"] = "logit_mse"
+
+
+class EmbeddingCosine(Term):
+    """One less the cosine between student's and teacher's outputs, averaged over the batch: directions, not lengths."""
+
+    title: ClassVar[str] = "Cosine of embeddings"
+    formula: ClassVar[str] = "mean_B (1 - s·t / (|s| |t|))"
+    paper: ClassVar[str] = "Sanh et al. 2019 (DistilBERT), arXiv:1910.01108"
+    needs: ClassVar[frozenset[Literal["teacher", "labels"]]] = frozenset({"teacher"})
+    distributions: ClassVar[bool] = False
+
+    kind: Literal["embedding_cosine"] = "embedding_cosine"
 
 
 class AnnealedTarget(Term):
@@ -126,6 +142,6 @@ class PseudoLabel(Term):
 
 
 ObjectiveTerm = Annotated[
-    SoftTarget | HardTarget | LogitMse | AnnealedTarget | PseudoLabel, Field(discriminator="kind")
+    SoftTarget | HardTarget | LogitMse | EmbeddingCosine | AnnealedTarget | PseudoLabel, Field(discriminator="kind")
 ]
-TERMS: tuple[type[Term], ...] = (SoftTarget, HardTarget, LogitMse, AnnealedTarget, PseudoLabel)
+TERMS: tuple[type[Term], ...] = (SoftTarget, HardTarget, LogitMse, EmbeddingCosine, AnnealedTarget, PseudoLabel)

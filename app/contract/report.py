@@ -18,15 +18,28 @@ class Reliability(Contract):
     """Share of each bin's samples whose class is right; 0 where it is empty."""
 
 
+class EmbeddingScores(Contract):
+    """How near a network's embeddings come to the teacher's."""
+
+    mse: float
+    """Mean squared difference of their numbers."""
+    cosine: float
+    """Mean cosine between the two embeddings of a sample."""
+    spearman: float | None
+    """Rank correlation of the cosines between all pairs of (the first 500) samples; null where they do not differ."""
+
+
 class Scores(Contract):
     """One network on the evaluated split. Rates are between 0 and 1; entropies and divergences are in nats."""
 
     accuracy: float | None
     """Share of labelled samples whose class is right; null where the split has no labels."""
-    agreement: float
-    """Share of samples on which the network names the teacher's class."""
-    kl_to_teacher: float
-    """Mean KL(teacher ‖ network) at temperature 1."""
+    agreement: float | None
+    """Share of samples on which the network names the teacher's class; null for embeddings."""
+    kl_to_teacher: float | None
+    """Mean KL(teacher ‖ network) at temperature 1; null for embeddings."""
+    embedding: EmbeddingScores | None = None
+    """Where the teacher gives embeddings; what is about classes is then null."""
     nll: float | None
     """Mean negative log-likelihood of the labels."""
     ece: float | None

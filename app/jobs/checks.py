@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from app.contract import class_names, reading
+from app.contract import class_names, embeddings, reading
 from app.contract.errors import Problem
 from app.contract.inspection import DatasetInspection
 from app.contract.objectives import Term
@@ -25,6 +25,7 @@ def errors(spec: JobSpec, named: Named, max_parameters: int) -> list[Problem]:
         *_rejected(spec, named),
         *_sizes(spec, named, max_parameters),
         *_classes(spec, named),
+        *_embeddings(spec, named),
         *_reads(spec, named),
         *_exports(spec, named),
         *_fits_data(spec, named),
@@ -89,6 +90,16 @@ def _exports(spec: JobSpec, named: Named) -> Iterator[Problem]:
         yield Problem(pointer="/export/onnx", detail=refusal)
 
 
+def _embeddings(spec: JobSpec, named: Named) -> Iterator[Problem]:
+    teachers = [architecture_of(teacher) for teacher in named.teachers]
+    for pointer, detail in embeddings.refusals(spec, teachers, named.student_architecture(spec)):
+        yield Problem(pointer=pointer, detail=detail)
+
+
+def _learns_classes(named: Named) -> bool:
+    return not embeddings.taught_by([architecture_of(teacher) for teacher in named.teachers])
+
+
 def _reads(spec: JobSpec, named: Named) -> Iterator[Problem]:
     in_force = student_preprocessing(spec, named)
     if refusal := reading.refusal(named.student_architecture(spec), in_force):
@@ -105,7 +116,7 @@ def _fits_data(spec: JobSpec, named: Named) -> Iterator[Problem]:
     for index, step in enumerate(spec.augmentation):
         if refusal := step.refuses(found.sample_kind, found.sample_shape):
             yield Problem(pointer=f"/augmentation/{index}", detail=refusal)
-    if found.classes is not None and found.classes > student.classes:
+    if _learns_classes(named) and found.classes is not None and found.classes > student.classes:
         detail = (
             f"the transfer set has labels up to {found.classes - 1}, and the networks have classes 0 to "
             f"{student.classes - 1}"

@@ -69,7 +69,10 @@ def compared(found: Report) -> str:
 def _row(who: str, scores: Scores) -> tuple[str, ...]:
     accuracy = "-" if scores.accuracy is None else f"{scores.accuracy:.1%}"
     ece = "-" if scores.ece is None else f"{scores.ece:.3f}"
-    return (who, accuracy, f"{scores.agreement:.1%}", ece, f"{scores.parameters:,}", f"{scores.latency_ms:.3f} ms")
+    agreement = "-" if scores.agreement is None else f"{scores.agreement:.1%}"
+    if near := scores.embedding:
+        agreement = f"cosine {near.cosine:.3f}"
+    return (who, accuracy, agreement, ece, f"{scores.parameters:,}", f"{scores.latency_ms:.3f} ms")
 
 
 def _named(job: JobHandle, wanted: str) -> StoredArtifact:

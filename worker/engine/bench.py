@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from app.contract import embeddings
 from app.contract.events import Notice, Resumed, Run
 from app.contract.job_file import JobFile
 from app.contract.keeping import Keeping
@@ -23,7 +24,7 @@ from worker.engine.checkpoint import Checkpoints
 from worker.engine.evaluate import Evaluator
 from worker.engine.failures import EngineFailure, Refused
 from worker.engine.initial import initialise
-from worker.engine.inputs import check, load_network, load_transfer_set
+from worker.engine.inputs import check, load_network, load_transfer_set, without_labels
 from worker.engine.participation import taking_part, why_not_monitored
 from worker.engine.plan import Plan
 from worker.engine.precision import resolve
@@ -60,6 +61,8 @@ class Bench:
         weights = job.student.weights
         self.stored = load_network(folder, weights, "student", self.device) if weights else None
         transfer_set = load_transfer_set(folder, job.transfer_set, self.device, job.resident_bytes)
+        embedding = embeddings.taught_by([teacher.architecture for teacher in job.teachers])
+        transfer_set = without_labels(transfer_set) if embedding else transfer_set
         self.transfer_set, self.class_orders = class_order.arranged(job, transfer_set)
         check(job, self.transfer_set)
         self.terms, notice = taking_part(job.spec.objective, self.transfer_set)
@@ -71,7 +74,9 @@ class Bench:
         for teacher, stored, sight in zip(job.teachers, self.teachers, self.teacher_sights, strict=True):
             trial.check_teacher(teacher.architecture, stored.network, sight, self.plan)
         trial.check_student(job.student.architecture, self.student_sight, self.plan)
-        self.evaluator = Evaluator(self.transfer_set, self.student_sight, stop, self.plan.batch_size)
+        self.evaluator = Evaluator(
+            self.transfer_set, self.student_sight, stop, self.plan.batch_size, embedding=embedding
+        )
         made_on = surroundings.exactness(self.device, self.precision)
         self.checkpoints = Checkpoints(folder / "checkpoints", self.fingerprint, made_on)
 

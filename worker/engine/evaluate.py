@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cosine_similarity
 
 from worker.engine import calibration
 from worker.engine.batch import Batch, Position
@@ -35,7 +36,11 @@ def evaluating(network: nn.Module) -> Iterator[None]:
 class Evaluator:
     """Logits of a part of the transfer set, batch by batch, heeding a stop in between."""
 
-    def __init__(self, transfer_set: TransferSet, sight: Sight, stop: StopSignal, batch_size: int) -> None:
+    def __init__(
+        self, transfer_set: TransferSet, sight: Sight, stop: StopSignal, batch_size: int, *, embedding: bool = False
+    ) -> None:
+        self.embedding = embedding
+        """Whether what networks say are embeddings."""
         self.transfer_set = transfer_set
         self.sight = sight
         """As the student sees it."""
@@ -61,9 +66,18 @@ class Evaluator:
 
 
 def metrics(
-    objective: Objective, student_NC: Tensor, teacher_NC: Tensor, labels_N: Tensor, position: Position
+    objective: Objective,
+    student_NC: Tensor,
+    teacher_NC: Tensor,
+    labels_N: Tensor,
+    position: Position,
+    *,
+    embedding: bool = False,
 ) -> dict[str, float]:
-    """Return `loss`, `agreement` with the teacher and, where there are labels, `accuracy` and `nll`."""
+    """Return `loss`, `agreement` with the teacher and, where there are labels, `accuracy` and `nll`.
+
+    Of an `embedding` the mean `cosine` to the teacher's stands in their place.
+    """
     known_N = labels_N >= 0
     labelled = int(known_N.sum())
     batch = Batch(
@@ -76,6 +90,8 @@ def metrics(
     )
     with torch.inference_mode():
         loss, _ = objective(batch)
+        if embedding:
+            return {"loss": float(loss), "cosine": float(cosine_similarity(student_NC, teacher_NC, dim=1).mean())}
         agreeing_N = student_NC.argmax(1) == teacher_NC.argmax(1)
     found = {"loss": float(loss), "agreement": float(agreeing_N.double().mean())}
     return found | (_against_labels(student_NC[known_N], labels_N[known_N]) if labelled else {})

@@ -1,7 +1,7 @@
 """A job's teacher and transfer set: digests verified, contents held against the spec. N = samples."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from app.contract import reading
+from app.contract import embeddings, reading
 from app.contract.architectures import Family, Onnx
 from app.contract.job_file import RESIDENT_BYTES, JobFile, NetworkInput, TransferSetInput
 from app.contract.preprocessing import Preprocessing
@@ -127,9 +127,19 @@ def _placed(samples: Samples, where: torch.device, resident_bytes: int) -> Sampl
     return samples.to(where)
 
 
+def without_labels(transfer_set: TransferSet) -> TransferSet:
+    """Return the set for those who learn embeddings: labels teach them nothing."""
+    nowhere = {part: rows[:0] for part, rows in transfer_set.labelled_rows.items()}
+    labels_N = torch.full_like(transfer_set.labels_N, UNLABELLED)
+    return replace(transfer_set, labels_N=labels_N, labelled_rows=nowhere, class_names=())
+
+
 def check(job: JobFile, transfer_set: TransferSet) -> None:
     """Raise EngineFailure where teacher, student and transfer set do not go together."""
     student = job.student.architecture
+    teachers = [teacher.architecture for teacher in job.teachers]
+    for pointer, refusal in embeddings.refusals(job.spec, teachers, student):
+        raise EngineFailure(FailureCode.INVALID_SPEC, f"{pointer}: {refusal}.")
     for who, architecture, preprocessing in readers(job):
         _check_reader(who, architecture, preprocessing, transfer_set.samples)
     for step in job.spec.augmentation:

@@ -69,6 +69,8 @@ def _as_onnx(bench: Bench, student: Outcome, report: Report) -> tuple[bytes | No
 def _why_no_control(bench: Bench) -> str | None:
     if not bench.job.spec.control:
         return "The spec switched the control off."
+    if bench.evaluator.embedding:
+        return "Embeddings cannot be learnt from labels alone."
     if not len(bench.transfer_set.labelled_rows["train"]):
         return "No training sample carries a label, so there is nothing to train a control on."
     return None
@@ -111,6 +113,7 @@ def _report(bench: Bench, born: list[Outcome], control: Outcome | None, no_contr
     networks = [_network(bench, outcome.weights) for outcome in born]
     scores = [scorer.student(network, architecture) for network in networks]
     born_again = len(born) > 1
+    as_one = born_again and not bench.evaluator.embedding  # embeddings have no probabilities to take the mean of
     report = Report(
         evaluated_on=scorer.where,
         teacher=scorer.teachers(bench.teachers, [teacher.architecture for teacher in bench.job.teachers]),
@@ -118,7 +121,7 @@ def _report(bench: Bench, born: list[Outcome], control: Outcome | None, no_contr
         control=scorer.student(_network(bench, control.weights), architecture) if control else None,
         control_missing=no_control,
         generations=tuple(scores) if born_again else (),
-        ensemble=scorer.ensemble(networks, architecture) if born_again else None,
+        ensemble=scorer.ensemble(networks, architecture) if as_one else None,
         confusions=scorer.confusions(networks[-1]),
         stop_reason=student.stop_reason,
         best_epoch=student.best_epoch,

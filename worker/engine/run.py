@@ -141,7 +141,7 @@ class TrainingRun:
         teacher_NC = self.evaluator.collect(self.targets.of_samples, "validation")
         labels_N = self.transfer_set.labels_N[self.evaluator.rows("validation")]
         step, position = self.state.step, self.plan.position(self.state.step)
-        found = metrics(self.objective, student_NC, teacher_NC, labels_N, position)
+        found = metrics(self.objective, student_NC, teacher_NC, labels_N, position, embedding=self.evaluator.embedding)
         if not math.isfinite(found["loss"]):
             self._require_finite()
             raise non_finite(step, "loss on the validation split", found["loss"])

@@ -13,12 +13,16 @@ from app.contract.architectures import Family
 from app.contract.report import Confusion, Evaluated, Scores
 from worker.engine import blueprint, calibration
 from worker.engine.confusion import confusion
+from worker.engine.embedding_scores import embedding_scores
 from worker.engine.evaluate import Evaluator
 from worker.engine.inputs import StoredNetwork, TransferSet
 from worker.engine.latency import median_latency_ms
 from worker.engine.sight import Sight
 from worker.engine.targets import Targets
 
+_ABOUT_CLASSES: dict[str, Any] = dict.fromkeys(
+    ("accuracy", "agreement", "kl_to_teacher", "nll", "ece", "ece_scaled", "scaling_temperature")
+)
 _PREFERRED = ("test", "validation", "train")
 
 
@@ -93,6 +97,8 @@ class Scorer:
 
     def _score(self, cost: dict[str, Any], logits_NC: Tensor, fitted_NC: Tensor) -> Scores:
         teacher_NC, labels_N = self._teacher_logits(self.where.split), self._labels(self.where.split)
+        if self.evaluator.embedding:
+            return Scores(**_ABOUT_CLASSES, embedding=embedding_scores(logits_NC, teacher_NC), **cost)
         return Scores(
             agreement=float((logits_NC.argmax(1) == teacher_NC.argmax(1)).double().mean()),
             kl_to_teacher=calibration.divergence(teacher_NC, logits_NC),

@@ -54,6 +54,10 @@ class Family(Contract):
         """
         raise NotImplementedError
 
+    def gives_embeddings(self) -> bool:
+        """Return whether it answers with embeddings, of which `classes` is the width, and tells no classes apart."""
+        return False
+
     def embeds(self) -> int | None:
         """Return how many different tokens it knows; None where it does not read tokens."""
         return None

@@ -1,4 +1,4 @@
-"""Text classifiers of the transformers library, by their configuration."""
+"""Text classifiers and sentence embeddings of the transformers library, by their configuration."""
 
 import re
 from collections.abc import Iterator
@@ -34,10 +34,10 @@ _COUNT_FROM_PADDING = frozenset({
 
 
 class Transformers(Family):
-    """Whatever transformers builds from a config.json for sequence classification, never with code of others.
+    """Whatever transformers builds from a config.json for texts as wholes, never with code of others.
 
-    Parameter names are the library's own: `AutoModelForSequenceClassification` opens a student beside its config. The
-    worker needs `stillhouse[transformers]`.
+    Parameter names are the library's own: `AutoModelForSequenceClassification`, or `AutoModel` for embeddings, opens a
+    student beside its config. The worker needs `stillhouse[transformers]`.
     """
 
     title: ClassVar[str] = "Transformer of the transformers library"
@@ -47,6 +47,13 @@ class Transformers(Family):
     kind: Literal["transformers"] = "transformers"
     config: dict[str, Any] = Field(max_length=500)
     """What config.json holds: `model_type`, `vocab_size`, and the sizes of the network."""
+
+    task: Literal["sequence_classification", "embedding"] = "sequence_classification"
+    """`embedding`: the body alone, its last hidden states pooled; `classes` is then the width of an embedding."""
+    pooling: Literal["mean", "cls"] = "mean"
+    """Of an embedding: the mean over all tokens but padding, or the first token."""
+    normalize: bool = False
+    """Whether an embedding is divided by its length."""
 
     @field_validator("config")
     @classmethod
@@ -69,7 +76,12 @@ class Transformers(Family):
         return None
 
     def shares_names(self, other: Family) -> bool:
-        return isinstance(other, Transformers) and other.config["model_type"] == self.config["model_type"]
+        if not isinstance(other, Transformers):
+            return False
+        return (other.task, other.config["model_type"]) == (self.task, self.config["model_type"])
+
+    def gives_embeddings(self) -> bool:
+        return self.task == "embedding"
 
     def embeds(self) -> int:
         return int(self.config["vocab_size"])

@@ -1,4 +1,7 @@
-"""Text classifiers of the transformers library, with its own parameter names. B = batch, L = tokens, C = classes."""
+"""Text classifiers and embeddings of the transformers library, with its own parameter names.
+
+B = batch, L = tokens, C = classes, D = numbers of a hidden state and of an embedding.
+"""
 
 import inspect
 import os
@@ -7,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from app.contract.architectures import Transformers
 from app.contract.base import did_you_mean
@@ -19,13 +23,30 @@ class _Reader:
     """Mixed into a network of the library: takes tokens and answers with logits."""
 
     def forward(self, tokens: Tokens) -> Tensor:
+        logits_BC: Tensor = self._answer(tokens).logits
+        return logits_BC
+
+    def _answer(self, tokens: Tokens) -> Any:
         # Where there is no padding no mask is needed; some networks cannot look into one that has no memory.
         padding: int = self.config.pad_token_id  # type: ignore[attr-defined]  # the library's
         ids_BL = torch.where(tokens.mask_BL, tokens.ids_BL, padding) if tokens.padded else tokens.ids_BL
         mask_BL = tokens.mask_BL.long() if tokens.padded else None
-        answer = super().forward(input_ids=ids_BL, attention_mask=mask_BL)  # type: ignore[misc]  # the library's
-        logits_BC: Tensor = answer.logits
-        return logits_BC
+        return super().forward(input_ids=ids_BL, attention_mask=mask_BL)  # type: ignore[misc]  # the library's
+
+
+class _Embedder(_Reader):
+    """The same of a network without a head: answers with embeddings."""
+
+    family: Transformers
+
+    def forward(self, tokens: Tokens) -> Tensor:
+        hidden_BLD: Tensor = self._answer(tokens).last_hidden_state
+        if self.family.pooling == "cls":
+            pooled_BD = hidden_BLD[:, 0]
+        else:
+            sum_BD = torch.where(tokens.mask_BL[:, :, None], hidden_BLD, 0.0).sum(1)
+            pooled_BD = sum_BD / tokens.mask_BL.sum(1, keepdim=True)
+        return normalize(pooled_BD, dim=1) if self.family.normalize else pooled_BD
 
 
 def build(family: Transformers) -> nn.Module:
@@ -33,7 +54,7 @@ def build(family: Transformers) -> nn.Module:
     library = _library()
     config = _config(library, family)
     try:
-        network: nn.Module = library.AutoModelForSequenceClassification.from_config(config, trust_remote_code=False)
+        network: nn.Module = _class(library, family).from_config(config, trust_remote_code=False)
     except (MemoryError, Refused):
         raise
     except Exception as error:
@@ -42,11 +63,26 @@ def build(family: Transformers) -> nn.Module:
     if "attention_mask" not in inspect.signature(own.forward).parameters:
         raise Refused(f"A {config.model_type} cannot tell padding from text, and takes no attention mask.")
     # Not wrapped, so that parameters keep their names.
-    network.__class__ = type(own.__name__, (_Reader, own), {})
-    return network
+    reader = _Embedder if family.gives_embeddings() else _Reader
+    network.__class__ = type(own.__name__, (reader, own), {"family": family})
+    return _body(network, family) if family.gives_embeddings() else network
 
 
 Network = build
+
+
+def _class(library: ModuleType, family: Transformers) -> Any:
+    return library.AutoModel if family.gives_embeddings() else library.AutoModelForSequenceClassification
+
+
+def _body(network: nn.Module, family: Transformers) -> nn.Module:
+    """Return a network without the pooler that embeddings do not use. Raises Refused where its width is another."""
+    width: int = network.config.hidden_size  # type: ignore[union-attr, assignment]  # the library's
+    if width != family.classes:
+        raise Refused(f"Its embeddings have {width:,} numbers, and the architecture says {family.classes:,} (classes).")
+    if getattr(network, "pooler", None) is not None:
+        setattr(network, "pooler", None)  # noqa: B010 - a plain assignment has another type here
+    return network
 
 
 def _config(library: ModuleType, family: Transformers) -> Any:
@@ -57,7 +93,8 @@ def _config(library: ModuleType, family: Transformers) -> Any:
         near = did_you_mean(kind, known)
         raise Refused(f"transformers {library.__version__} has no text classifier of the type '{kind}'{near or '.'}")
     try:
-        config = library.AutoConfig.for_model(kind, **settings, num_labels=family.classes)
+        labels = {} if family.gives_embeddings() else {"num_labels": family.classes}
+        config = library.AutoConfig.for_model(kind, **settings, **labels)
     except (MemoryError, Refused):
         raise
     except Exception as error:

@@ -29,15 +29,19 @@ class Folder:
 
     def table(self, name: str) -> dict[str, Any]:
         """Return what a JSON file holds; nothing where there is no such file. Raises Refused."""
-        if name not in self.papers:
-            return {}
-        try:
-            content = json.loads(self.papers[name])
-        except (ValueError, RecursionError) as error:
-            raise Refused(f"The folder's {name} is not valid JSON ({error}).") from error
+        content = self.content(name, {})
         if not isinstance(content, dict):
             raise Refused(f"The folder's {name} is not a table of fields.")
         return content
+
+    def content(self, name: str, default: Any) -> Any:
+        """Return what a JSON file holds, of whatever form; `default` where there is no such file. Raises Refused."""
+        if name not in self.papers:
+            return default
+        try:
+            return json.loads(self.papers[name])
+        except (ValueError, RecursionError) as error:
+            raise Refused(f"The folder's {name} is not valid JSON ({error}).") from error
 
     def copy(self, names: list[str], scratch: Path, most: int) -> dict[str, Path]:
         """Write files to `scratch`, numbered, and return where each lies; together `most` bytes. Raises Refused."""
@@ -60,7 +64,7 @@ def read_folder(path: Path) -> Folder:
 
     def wanted(name: str) -> bool:
         names.append(name)
-        return name.rpartition("/")[2] in PAPERS
+        return name.rpartition("/")[2] in PAPERS  # a config.json wherever it lies
 
     for name, content in read_files(path, Limits(entries=_ENTRIES, entry_bytes=_PAPERS_BYTES), wanted):
         papers[name] = content

@@ -19,6 +19,7 @@ from worker.engine import blueprint, tensor_file
 from worker.engine.failures import Refused
 from worker.engine.fit import listed
 from worker.engine.inspection.folder_archive import CONFIG, Folder, read_folder
+from worker.engine.inspection.folder_task import embedding_of, gives_embeddings
 from worker.engine.inspection.folder_tokenizer import tokenizer_of
 from worker.engine.inspection.folder_weights import tensors_of, under_own_names
 from worker.engine.inspection.models import judge
@@ -52,8 +53,13 @@ def _resolved(folder: Folder, subject: InspectModel) -> Resolved:
     """Return what the folder is; what was registered with it goes before what it says itself. Raises Refused."""
     assert isinstance(subject.architecture, HuggingFace)
     config = folder.table(CONFIG)
-    names = _class_names(config)
-    architecture = _transformers(config, len(names) or _num_labels(config))
+    if embedding := gives_embeddings(config, subject.architecture):
+        architecture, names = _transformers(config, embedding_of(folder)), []
+    else:
+        names = _class_names(config)
+        architecture = _transformers(config, {"classes": len(names) or _num_labels(config)})
+    if embedding and subject.class_names:
+        raise Refused("The network gives embeddings and tells no classes apart: leave class_names out.")
     if subject.class_names and len(subject.class_names) != architecture.classes:
         given = len(subject.class_names)
         raise Refused(f"The folder's {CONFIG} has {architecture.classes:,} classes, and {given:,} are named.")
@@ -69,11 +75,11 @@ def _resolved(folder: Folder, subject: InspectModel) -> Resolved:
         raise _refused(error) from error
 
 
-def _transformers(config: dict[str, Any], classes: int) -> Transformers:
-    if classes == 1:
+def _transformers(config: dict[str, Any], fields: dict[str, Any]) -> Transformers:
+    if fields["classes"] == 1:
         raise Refused(f"The folder's {CONFIG} has a single label: the network rates texts, and tells no classes apart.")
     try:
-        return Transformers(config=config, classes=classes)
+        return Transformers(config=config, **fields)
     except ValidationError as error:
         raise _refused(error) from error
 
@@ -103,23 +109,29 @@ def _class_names(config: dict[str, Any]) -> list[str]:
 def _held_against(
     folder: Folder, resolved: Resolved, network: nn.Module, scratch: Path
 ) -> tuple[ModelInspection, Weights]:
-    own = network.state_dict()
+    own, architecture = network.state_dict(), resolved.architecture
+    assert isinstance(architecture, Transformers)
     # Wider than any network stores its values, and room for tensors that are passed over.
     most = _WIDEST * sum(tensor.numel() for tensor in own.values()) + _SLACK
     found = under_own_names(tensors_of(folder, scratch, most), network)
+    left_out = sorted(found.keys() - own.keys()) if architecture.gives_embeddings() else []
+    found = {name: tensor for name, tensor in found.items() if name not in left_out}
     weights = Weights("hugging face folder", found, ordered=False)
     finding = judge(weights, own, {})
     assert resolved.preprocessing
-    more = (unusable(resolved.preprocessing, resolved.architecture), _without_head(finding, network))
+    more = (unusable(resolved.preprocessing, architecture), _without_head(finding, architecture, network))
     problems = [*finding.problems, *(Problem(detail=f"{words}.") for words in more if words)]
-    return finding.model_copy(update={"problems": problems}), weights
+    notices = [f"Left out, since embeddings do without: {listed(left_out)}."] if left_out else []
+    return finding.model_copy(update={"problems": problems, "notices": notices}), weights
 
 
-def _without_head(finding: ModelInspection, network: nn.Module) -> str | None:
+def _without_head(finding: ModelInspection, architecture: Transformers, network: nn.Module) -> str | None:
     body = f"{network.base_model_prefix}."
-    if not finding.missing or finding.misshaped or any(name.startswith(body) for name in finding.missing):
+    misfits = finding.misshaped or any(name.startswith(body) for name in finding.missing)
+    if not finding.missing or misfits or architecture.gives_embeddings():
         return None
     return (
         f"The folder holds a network's body without a classification head ({listed(finding.missing)}): train one first "
-        "(AutoModelForSequenceClassification.from_pretrained(folder) adds it, untrained), then upload that folder"
+        "(AutoModelForSequenceClassification.from_pretrained(folder) adds it, untrained) and upload that folder; or "
+        "register this one as {kind: huggingface, task: embedding}, if it is its embeddings that you want"
     )

@@ -1,0 +1,51 @@
+"""What the network of a Hugging Face folder is for: telling classes apart, or embeddings, and how these are made."""
+
+from typing import Any
+
+from app.contract.registration import HuggingFace
+from worker.engine.failures import Refused
+from worker.engine.inspection.folder_archive import CONFIG, Folder
+
+_WIDTHS = ("hidden_size", "dim", "n_embd", "d_model")
+_POOLING = "1_Pooling/config.json"
+_MODES = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
+_STEPS = {"Transformer", "Pooling", "Normalize"}
+
+
+def gives_embeddings(config: dict[str, Any], wanted: HuggingFace) -> bool:
+    """Return whether it is a body alone."""
+    if wanted.task:
+        return wanted.task == "embedding"
+    named = config.get("architectures")
+    return isinstance(named, list) and bool(named) and str(named[0]).endswith("Model")
+
+
+def embedding_of(folder: Folder) -> dict[str, Any]:
+    """Return the fields of `Transformers` that say how embeddings are made. Raises Refused."""
+    config = folder.table(CONFIG)
+    width = next((config[name] for name in _WIDTHS if isinstance(config.get(name), int)), None)
+    if width is None:
+        raise Refused(f"The folder's {CONFIG} does not say how wide its hidden states are (hidden_size).")
+    steps = _steps(folder)
+    return {
+        "task": "embedding", "classes": width, "pooling": _pooling(folder), "normalize": "Normalize" in steps,
+    }  # fmt: skip
+
+
+def _steps(folder: Folder) -> list[str]:
+    modules = folder.content("modules.json", [])
+    if not isinstance(modules, list):
+        raise Refused("The folder's modules.json is not a list of modules.")
+    steps = [str(module.get("type", "")).rpartition(".")[2] for module in modules if isinstance(module, dict)]
+    if unknown := [step for step in steps if step not in _STEPS]:
+        raise Refused(f"The folder's modules.json has steps that are not known here: {', '.join(unknown)}.")
+    return steps
+
+
+def _pooling(folder: Folder) -> str:
+    settings = folder.table(_POOLING)
+    on = [name for name, value in settings.items() if name.startswith("pooling_mode") and value is True]
+    known = [_MODES[name] for name in on if name in _MODES]
+    if on and (len(on) > 1 or not known):
+        raise Refused(f"The folder's {_POOLING} pools otherwise than by the mean or the first token: {', '.join(on)}.")
+    return known[0] if known else "mean"
