@@ -91,6 +91,7 @@ def test_a_student_learns_embeddings(tmp_path: Path, run_here: Callable[[Path], 
     about_classes = ("accuracy", "agreement", "kl_to_teacher", "nll", "ece", "ece_scaled", "scaling_temperature")
     assert not any(getattr(report.student, name) is not None for name in about_classes)
     assert report.evaluated_on.labelled == 0
+    assert report.confusions == []
     curve = report.curves["student"]["validation/cosine"].values
     assert curve[-1] > curve[0]
 

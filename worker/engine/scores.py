@@ -76,7 +76,12 @@ class Scorer:
         return self._cost(network, architecture, (blueprint.size(architecture), size), self.evaluator.sight)
 
     def confusions(self, student: nn.Module) -> list[Confusion]:
-        """Return which classes are taken for which: student against teacher, and both against the labels."""
+        """Return which classes are taken for which: student against teacher, and both against the labels.
+
+        Of embeddings nothing.
+        """
+        if self.evaluator.embedding:
+            return []
         told_NC, labels_N = self._logits(student, self.where.split), self._labels(self.where.split)
         told_N, taught_N = told_NC.argmax(1), self._teacher_logits(self.where.split).argmax(1)
         classes = told_NC.shape[1]
