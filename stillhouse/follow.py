@@ -101,6 +101,7 @@ def figures(standing: Standing, *, percent: bool = True) -> list[str]:
     if standing.state in {"running", "finalizing"}:
         if percent and standing.progress:
             shown.append(f"{standing.progress:.0%}")
+        shown += [f"sample {standing.looked}"] if standing.looked else []
         shown += _of_training(standing) if standing.training else []
         if standing.eta_seconds is not None and standing.progress < 1:
             shown.append(f"about {span(standing.eta_seconds)} left")

@@ -20,6 +20,8 @@ class Standing:
     loss: float | None = None
     accuracy: float | None = None
     """Of the run that is being trained, on its validation split; before its first evaluation: unknown."""
+    looked: str = ""
+    """In a teacher pass: how many samples the teacher has seen, of how many."""
     eta_seconds: float | None = None
     notices: list[str] = field(default_factory=list)
     """What was said and not yet shown."""
@@ -49,10 +51,13 @@ class Standing:
     _job_terminal = _job_state
 
     def _phase(self, event: JobEvent, data: dict[str, Any]) -> None:
-        self.state, self.phase = "running", str(data.get("phase", ""))
+        self.state, self.phase, self.looked = "running", str(data.get("phase", "")), ""
         run = str(data.get("run") or "")
         if run != self.run:
             self.run, self.accuracy, self.loss = run, None, None
+
+    def _teacher_pass(self, event: JobEvent, data: dict[str, Any]) -> None:
+        self.looked = f"{data['samples']}/{data['of']}"
 
     def _step(self, event: JobEvent, data: dict[str, Any]) -> None:
         self.state, self.progress = "running", float(data["progress"])

@@ -44,6 +44,16 @@ class PhaseEntered(_Event):
     run: Run | None = None
 
 
+class TeacherPass(_Event):
+    """How far the teacher is with looking at the training part, before the training; at most one a second."""
+
+    type: Literal["teacher_pass"] = "teacher_pass"
+    run: Run
+    samples: int
+    """Those whose soft targets are there."""
+    of: int
+
+
 class Step(_Event):
     """Metrics of training since the last report: `loss`, `loss/<term>`, `learning_rate`, `samples_per_second`."""
 
@@ -107,6 +117,7 @@ class Failed(_Event):
 
 
 EngineEvent = Annotated[
-    PhaseEntered | Step | Evaluation | Checkpoint | Resumed | Notice | Finished | Failed, Field(discriminator="type")
+    PhaseEntered | TeacherPass | Step | Evaluation | Checkpoint | Resumed | Notice | Finished | Failed,
+    Field(discriminator="type"),
 ]
 ENGINE_EVENT: TypeAdapter[EngineEvent] = TypeAdapter(EngineEvent)

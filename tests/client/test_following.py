@@ -112,6 +112,24 @@ def test_lines_hold_the_numbers():
     assert written[-1] == "digits: training student  50%  step 50/100  loss 0.25  accuracy 75.0%  about 4 s left"
 
 
+def test_a_teacher_pass_tells_how_far_it_is():
+    written: list[str] = []
+    drawing = Lines(written.append, "digits")
+    looks = [event(number, "teacher_pass", run="student", samples=64 * number, of=1000) for number in (4, 5)]
+    history = [
+        event(3, "phase", phase="teacher_pass", run="student"),
+        *looks,
+        event(6, "phase", phase="training", run="student"),
+    ]
+    follow("digits", slowed([JobEvent.model_validate(one) for one in history], drawing), drawing)
+    assert written == [
+        "digits: teacher pass",
+        "digits: teacher pass  sample 256/1000",
+        "digits: teacher pass  sample 320/1000",
+        "digits: training student",
+    ]
+
+
 def slowed(events, drawing):
     for one in events:
         drawing._last = float("-inf")

@@ -51,6 +51,16 @@ def test_soft_targets_cost_one_teacher_pass(tmp_path: Path, lay_out: LayOut) -> 
     assert sum(seen) == 120
 
 
+def test_a_long_teacher_pass_tells_how_far_it_is(
+    tmp_path: Path, run_here: RunHere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.engine.run._TOLD_SECONDS", 0.0)
+    folder = make(tmp_path)
+    run_here(folder)
+    told = [(event.run, event.samples, event.of) for event in of_type(folder, "teacher_pass")]
+    assert told == [(Run.STUDENT, 64, 108), (Run.STUDENT, 108, 108)]
+
+
 def gradients(folder: Path, lay_out: LayOut, accumulation: int) -> list[torch.Tensor]:
     labels = np.array([0, -1, 2, 1, -1, -1, 0, 1])
     inputs = np.random.default_rng(1).normal(size=(8, 6)).astype(np.float32)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from app.contract.events import Checkpoint, Evaluation, PhaseEntered, Run, Step
+from app.contract.events import Checkpoint, Evaluation, PhaseEntered, Run, Step, TeacherPass
 from app.contract.states import Phase, StopReason
 from app.contract.training import EarlyStopping, Training
 from worker.engine import early_stopping
@@ -28,6 +28,9 @@ from worker.engine.targets import Targets
 from worker.engine.top_k import TopK
 from worker.engine.trace import Trace, non_finite
 from worker.engine.views import Blend, Look, Views, labelled
+
+_TOLD_SECONDS = 1.0
+"""Between two reports of a teacher pass."""
 
 
 @dataclass
@@ -58,6 +61,8 @@ class TrainingRun:
     """Up to when time is counted."""
     saved: float = field(default_factory=time.monotonic)
     """When the last checkpoint was written."""
+    told: float = field(default_factory=time.monotonic)
+    """When the teacher pass was last reported."""
     samples: int = 0
     """Drawn since the last report."""
     window: float = 0.0
@@ -200,9 +205,16 @@ class TrainingRun:
             self._enter(Phase.TEACHER_PASS)
             if not self.targets.comes_again(self.view):
                 return
-            self.targets.fill(self.view)
+            self.targets.fill(self.view, self._looked)
             self._count_time()
         self._enter(Phase.TRAINING)
+
+    def _looked(self, samples: int) -> None:
+        now = time.monotonic()
+        if now - self.told >= _TOLD_SECONDS:
+            self.told = now
+            whole = len(self.transfer_set.rows["train"])
+            self.reporter.report(TeacherPass(run=self.run, samples=samples, of=whole))
 
     def _enter(self, phase: Phase) -> None:
         if phase != self.phase:

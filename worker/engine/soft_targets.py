@@ -112,9 +112,19 @@ class SoftTargets:
         """The number of rows whose logits are there."""
         return sum(self._size(block) for block, there in enumerate(self._there) if there)
 
-    def fill(self) -> None:
-        """Compute all that is missing; what others are computing is waited for. Raises what `pause` does."""
-        self._fill(range(len(self._there)))
+    def fill(self, told: Callable[[int], None] = lambda _rows: None) -> None:
+        """Compute all that is missing; what others are computing is waited for. Raises what `pause` does.
+
+        `told` is called after each block, with the number of rows that are there.
+        """
+        count = self.present
+
+        def got(block: int) -> None:
+            nonlocal count
+            count += self._size(block)
+            told(count)
+
+        self._fill(range(len(self._there)), got)
         self._file.finish()
         self._dirty = False
 
@@ -147,20 +157,20 @@ class SoftTargets:
     def _at(self, rows_B: Tensor) -> Tensor:
         return torch.searchsorted(self._rows_N, rows_B)
 
-    def _fill(self, blocks: Iterable[int]) -> None:
+    def _fill(self, blocks: Iterable[int], got: Callable[[int], None] = lambda _block: None) -> None:
         missing, since = [block for block in blocks if not self._there[block]], time.monotonic()
         while missing:
-            left = [block for block in missing if not self._get(block, patient=True)]
+            left = [block for block in missing if not self._get(block, got, patient=True)]
             if len(left) < len(missing):
                 since = time.monotonic()
             elif time.monotonic() - since > _PATIENCE_SECONDS:
-                self._get(left.pop(0), patient=False)
+                self._get(left.pop(0), got, patient=False)
             else:
                 self._pause()
                 time.sleep(_LOOK_AGAIN_SECONDS)
             missing = left
 
-    def _get(self, block: int, *, patient: bool) -> bool:
+    def _get(self, block: int, got: Callable[[int], None], *, patient: bool) -> bool:
         """Find or compute a block; return False where another job is at it and we are patient."""
         self._pause()
         with self._file.claim(block) as ours:
@@ -169,6 +179,7 @@ class SoftTargets:
                     return False
                 self._compute(block)
         self._there[block] = True
+        got(block)
         return True
 
     def _compute(self, block: int) -> None:

@@ -84,10 +84,13 @@ class Targets:
         """Return whether all that the teacher says of the training part under a view is kept."""
         return self.comes_again(number) and self._store(number, _TRAIN).complete
 
-    def fill(self, number: int) -> None:
-        """Have the teacher look at the whole training part under a view. Raises Stopped."""
+    def fill(self, number: int, told: Callable[[int], None]) -> None:
+        """Have the teacher look at the whole training part under a view; `told` hears how many samples are done.
+
+        Raises Stopped.
+        """
         try:
-            self._store(number, _TRAIN).fill()
+            self._store(number, _TRAIN).fill(told)
         finally:
             self.flush()
 
