@@ -168,7 +168,7 @@ async def lay_down(session: AsyncSession, job: Job, **changes: Any) -> None:
 def artifact(lease: Lease, kind: str, name: str, size: int, sha256: str, media_type: str) -> Artifact:
     """Return the row of a published file."""
     return Artifact(
-        id=artifact_id(lease.job_id, kind),
+        id=artifact_id(lease.job_id, kind, name),
         tenant_id=lease.tenant_id,
         job_id=lease.job_id,
         kind=kind,
@@ -179,6 +179,6 @@ def artifact(lease: Lease, kind: str, name: str, size: int, sha256: str, media_t
     )
 
 
-def artifact_id(job_id: str, kind: str) -> str:
+def artifact_id(job_id: str, kind: str, name: str) -> str:
     """Return the id of a job's artifact: the same however often its publication is tried."""
-    return "art_" + hashlib.sha256(f"{job_id}/{kind}".encode()).hexdigest()[:32]
+    return "art_" + hashlib.sha256(f"{job_id}/{kind}/{name}".encode()).hexdigest()[:32]

@@ -35,7 +35,7 @@ TEACHER_FILE, DATA_FILE, SPARE_FILE = (_id("file", number) for number in (1, 2, 
 MODEL, SPARE_MODEL = _id("mdl", 1), _id("mdl", 2)
 DATASET, SPARE_DATASET = _id("ds", 1), _id("ds", 2)
 JOB, SPARE_JOB, CANCELLED_JOB = (_id("job", number) for number in (1, 2, 3))
-ARTIFACT = artifact_id(JOB, "report")
+ARTIFACT = artifact_id(JOB, "report", "report.json")
 _TEACHER = Mlp(inputs=4, hidden=(32,), classes=3)
 _STUDENT = Mlp(inputs=4, hidden=(4,), classes=3)
 

@@ -11,8 +11,10 @@ import pytest
 from app.contract.job_file import JobFile
 from app.contract.spec import JobSpec
 from app.contract.states import FailureCode, JobState
+from app.db.base import DEFAULT_TENANT
 from app.db.tables import Dataset, File
 from app.jobs import leases, upkeep
+from app.jobs.repository import JobRepository
 from app.settings import Settings
 from app.store import Store
 from tests.worker.conftest import House
@@ -90,6 +92,16 @@ async def test_publishes_what_the_child_made(house: House) -> None:
     assert stored == b"weights"
     assert (await house.events(job_id))[-1].type == "job.terminal"
     assert not job_folder(house.settings, job_id).exists()
+
+
+async def test_files_of_one_kind_are_artifacts_of_their_own(house: House) -> None:
+    made = {"out/loss.png": "a", "out/confusion.png": "b", "out/loss.svg": "c", "out/generation-1.safetensors": "d"}
+    job_id = await submit(house, ["make", PRODUCTS | made], *FINISH[1:])
+    await distill(house)
+    assert (await house.job(job_id)).state == JobState.SUCCEEDED
+    async with house.database.reading() as session:
+        found = await JobRepository(session).artifacts(DEFAULT_TENANT, job_id)
+    assert {Path(name).name for name in PRODUCTS | made} <= {artifact.name for artifact in found}
 
 
 async def test_the_child_is_told_the_limits(house: House) -> None:
