@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 from pydantic import ValidationError
@@ -235,6 +235,8 @@ CELLS = st.one_of(st.none(), st.sampled_from(["a", "b", "ü"]), st.floats(-1e6, 
 
 
 @settings(max_examples=60, deadline=None)
+@example([(None, 0.0, "p"), ("a", 1.9e-136, "p"), (None, 1.0, "p"), (None, 0.0, "p")], 1)
+@example([(None, 0.0, "p"), (None, 2.2e-311, "p"), (None, 0.0, "p"), ("a", 0.0, "p")], 0)
 @given(
     st.lists(st.tuples(CELLS, st.floats(-1e3, 1e3), st.sampled_from("pq")), min_size=4, max_size=30), st.integers(0, 9)
 )

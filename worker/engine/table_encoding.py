@@ -12,6 +12,7 @@ from worker.engine.table_columns import Values
 
 MAX_BYTES = 8 * 2**30
 _BYTES = 4
+_LIMITS = np.finfo(np.float32)
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ def encode(columns: Sequence[Values], rules: Sequence[Rule], rows: int) -> NDArr
             _one_hot(column, rule, encoded_NF)
         else:
             known_N = np.where(np.isnan(column.numbers_N), rule.missing, column.numbers_N)
-            encoded_NF[:, rule.start] = (known_N - rule.centre) / rule.scale
+            # An outlier of a column that hardly varies in training would leave float32's range.
+            encoded_NF[:, rule.start] = np.clip((known_N - rule.centre) / rule.scale, -_LIMITS.max, _LIMITS.max)
     return encoded_NF
 
 
@@ -82,7 +84,7 @@ def _problem(column: Values, training: NDArray[np.int64], wanted: Table, place: 
         where = "" if column.holds == "nothing" else " in the training part"
         return f"The column {column.name!r} has no value{where}: leave it out of `features`."
     # float32 is what networks take.
-    beyond_N = np.abs(column.numbers_N) > np.finfo(np.float32).max
+    beyond_N = np.abs(column.numbers_N) > _LIMITS.max
     if beyond_N.any():
         return f"The column {column.name!r} has at {place(int(beyond_N.argmax()))} a number beyond what float32 holds."
     return None
@@ -112,7 +114,9 @@ def _amounts(column: Values, training: NDArray[np.int64], start: int, *, standar
     known = known[~np.isnan(known)]
     # Of a column that never changes, its value itself: rounding would leave a trace of a deviation.
     steady = known.min() == known.max()
-    mean, deviation = float(known[0] if steady else known.mean()), float(1.0 if steady else known.std())
+    mean, deviation = float(known[0] if steady else known.mean()), float(known.std())
+    if steady or deviation < _LIMITS.tiny:
+        deviation = 1.0
     if column.holds == "booleans" or not standardize:
         return Rule(column.name, start, start + 1, nominal=column.holds == "booleans", missing=mean)
     return Rule(column.name, start, start + 1, nominal=False, missing=mean, centre=mean, scale=deviation)
