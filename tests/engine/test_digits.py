@@ -40,6 +40,13 @@ def teacher(digits: tuple[np.ndarray, np.ndarray]) -> dict[str, torch.Tensor]:
     return network.state_dict()
 
 
+def put(folder: Path, teacher: dict[str, torch.Tensor], **arrays: np.ndarray) -> None:
+    """Give a job directory its teacher's weights and its transfer set."""
+    save_file(teacher, folder / "inputs" / "teacher.safetensors")
+    with (folder / "inputs" / "transfer_set").open("wb") as file:
+        np.savez(file, **arrays)
+
+
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_the_distilled_student_beats_the_same_student_without_its_teacher(
     tmp_path: Path,
@@ -53,9 +60,7 @@ def test_the_distilled_student_beats_the_same_student_without_its_teacher(
     split = np.where(np.arange(len(truth)) < HELD_BACK, 2, 0)
     training = {"epochs": 60, "batch_size": 64, "optimizer": {"kind": "adamw", "learning_rate": 5e-3}}
     folder = make(tmp_path, teacher=TEACHER, student=STUDENT, training=training, spec={"seed": seed})
-    save_file(teacher, folder / "inputs" / "teacher.safetensors")
-    with (folder / "inputs" / "transfer_set").open("wb") as file:
-        np.savez(file, x=inputs, y=labels, split=split)
+    put(folder, teacher, x=inputs, y=labels, split=split)
     run_here(folder)
     report = Report.model_validate_json((folder / "out" / "report.json").read_bytes())
     assert report.evaluated_on.samples == HELD_BACK
@@ -82,9 +87,7 @@ def test_soft_targets_keep_a_student_from_overfitting(
     student = Mlp(inputs=64, hidden=(256, 256), classes=10)
     objective = [{"kind": "soft_target", "temperature": 4}]
     folder = make(tmp_path, teacher=TEACHER, student=student, training=training, spec={"objective": objective})
-    save_file(teacher, folder / "inputs" / "teacher.safetensors")
-    with (folder / "inputs" / "transfer_set").open("wb") as file:
-        np.savez(file, x=inputs, y=labels, split=split)
+    put(folder, teacher, x=inputs, y=labels, split=split)
     run_here(folder)
     report = Report.model_validate_json((folder / "out" / "report.json").read_bytes())
     on_labels = report.curves["control"]["validation/nll"].values
