@@ -1,0 +1,44 @@
+"""The distillation methods: what a user may set, one file a method; `worker/engine/objectives/` has the formulas.
+
+An objective is a list of terms; the loss is the sum of each term's value times its weight.
+"""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from app.contract.objectives.annealed_target import AnnealedTarget
+from app.contract.objectives.embedding_cosine import EmbeddingCosine
+from app.contract.objectives.hard_target import HardTarget
+from app.contract.objectives.logit_mse import LogitMse
+from app.contract.objectives.pseudo_label import PseudoLabel
+from app.contract.objectives.soft_target import SoftTarget
+from app.contract.objectives.term import Branch, Need, Part, Term
+
+TERMS: tuple[type[Term], ...] = (
+    AnnealedTarget,
+    EmbeddingCosine,
+    HardTarget,
+    LogitMse,
+    PseudoLabel,
+    SoftTarget,
+)
+ObjectiveTerm = Annotated[
+    AnnealedTarget | EmbeddingCosine | HardTarget | LogitMse | PseudoLabel | SoftTarget,
+    Field(discriminator="kind"),
+]
+
+__all__ = [
+    "TERMS",
+    "AnnealedTarget",
+    "Branch",
+    "EmbeddingCosine",
+    "HardTarget",
+    "LogitMse",
+    "Need",
+    "ObjectiveTerm",
+    "Part",
+    "PseudoLabel",
+    "SoftTarget",
+    "Term",
+]

@@ -1,0 +1,53 @@
+"""What every term of an objective has in common."""
+
+from typing import ClassVar, Literal, Self
+
+from pydantic import model_validator
+
+from app.contract.base import Contract
+from app.contract.schedules import Weight
+
+Part = Literal["all", "labelled", "unlabelled"]
+Need = Literal["teacher", "labels"]
+Branch = Literal["target", "feature", "channel", "relation", "attention", "dense", "embedding", "language"]
+"""What of the teacher a method carries over: its outputs, or what it holds on its way to them."""
+
+
+class Term(Contract):
+    """What every term has: a weight, the samples that it looks at, and facts for the catalogue."""
+
+    title: ClassVar[str]
+    formula: ClassVar[str]
+    """t = teacher logits, s = student logits, y = label, T = temperature, B = batch, C = classes."""
+    paper: ClassVar[str]
+    needs: ClassVar[frozenset[Need]]
+    """What the term cannot do without. Unlabelled samples take no part in a term that needs labels."""
+
+    branch: ClassVar[Branch] = "target"
+    coarse: ClassVar[bool] = False
+    """Whether it can work with the teacher's most probable classes and one for all others (`soft_targets.keep`)."""
+    distributions: ClassVar[bool] = True
+    """Whether it reads outputs as distributions over classes, which embeddings are not."""
+
+    weight: Weight = 1.0
+    """What the term's value is multiplied with; a number or a schedule."""
+    on: Part = "all"
+    """The samples that the term looks at, and over which it is averaged: those with a label, those without, or all that
+    it can (a term of labels alone: those with one)."""
+
+    @model_validator(mode="after")
+    def _has_what_it_needs(self) -> Self:
+        if "labels" in self.needs and self.on == "unlabelled":
+            raise ValueError("this term needs labels, so it cannot look at unlabelled samples")
+        return self
+
+    @property
+    def part(self) -> Part:
+        """The samples that it learns from: `on`, less those that a term of labels alone has no use for."""
+        return "labelled" if self.needs == {"labels"} else self.on
+
+    def sees(self, labelled: int, unlabelled: int) -> int:
+        """Return how many of so many samples it learns from."""
+        if "labels" in self.needs and not labelled:
+            return 0
+        return {"all": labelled + unlabelled, "labelled": labelled, "unlabelled": unlabelled}[self.part]
