@@ -9,6 +9,7 @@ from torch import Tensor
 
 from app.contract.objectives import Part
 from app.contract.schedules import Schedule, value_at
+from worker.engine.held import Held, share_of_mean
 from worker.engine.top_k import TopK, coarse
 from worker.engine.views import Blend
 
@@ -47,6 +48,14 @@ class Batch:
     """The other labels of mixed samples."""
     top: TopK | None = None
     """What is kept of the teacher's logits, where that is not all."""
+    features: Held | None = None
+    """What both networks hold at the taps of the terms; None where only outputs are looked at."""
+
+    @property
+    def held(self) -> Held:
+        """The features, which must be there."""
+        assert self.features is not None
+        return self.features
 
     def softened(self, temperature: float) -> tuple[Tensor, Tensor]:
         """Return the student's and the teacher's logits over T (B, C); K + 1 classes where no more is kept."""
@@ -57,10 +66,4 @@ class Batch:
 
     def mean(self, value_B: Tensor, part: Part) -> Tensor:
         """Return this micro-batch's share of the mean over the samples of a part; 0 where it has none."""
-        if part == "all" or (part == "labelled" and isinstance(self.labelled, int) and self.labelled == self.samples):
-            return value_B.sum() / self.samples
-        labelled = part == "labelled"
-        count = self.labelled if labelled else self.samples - self.labelled
-        # Masked and not indexed: picking rows would wait for the device to count them.
-        kept_B = value_B.where((self.labels_B >= 0) == labelled, 0.0)
-        return kept_B.sum() / (count.clamp(min=1) if isinstance(count, Tensor) else max(count, 1))
+        return share_of_mean(value_B, part, self.labels_B, self.samples, self.labelled)

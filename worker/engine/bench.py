@@ -10,9 +10,10 @@ from typing import Literal
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from app.contract import embeddings
+from app.contract.architectures import Family
 from app.contract.events import Notice, Resumed, Run
 from app.contract.job_file import JobFile
 from app.contract.keeping import Keeping
@@ -31,11 +32,15 @@ from worker.engine.precision import resolve
 from worker.engine.preparation import Preparation
 from worker.engine.reporter import Reporter
 from worker.engine.run import TrainingRun
+from worker.engine.settling import Settler
+from worker.engine.sight import Sight
 from worker.engine.soft_targets import Place, SoftTargets
 from worker.engine.state import TrainState
 from worker.engine.stop import StopSignal
+from worker.engine.taps.listener import Listener
 from worker.engine.targets import Looks, Targets
 from worker.engine.teacher import Ensemble, Seat, Teacher
+from worker.engine.teacher_features import TeacherFeatures
 from worker.engine.trace import Trace
 from worker.engine.views import Views
 
@@ -175,6 +180,8 @@ class Bench:
             sight=self.student_sight,
             views=self.views,
             targets=self.targets,
+            listener=self._listener(state),
+            teacher_features=TeacherFeatures(state.objective.teacher_taps, self._cast),
             objective=state.objective,
             state=state,
             trace=Trace(state.objective.names, min(training.log_every, plan.steps), self.device),
@@ -194,9 +201,25 @@ class Bench:
         initialise(network, self.job.spec.student, stored, self.teachers[0].network)
         if self.job.student.architecture.channels_last:
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's hints forget it
-        objective = build.objective(terms).to(self.device)
+        objective = build.objective(terms, self._settler(network)).to(self.device)
         trained = [*network.parameters(), *objective.parameters()]
         return TrainState(network, objective, build.optimizer(self.job.spec.training.optimizer, trained, self.device))
+
+    def _listener(self, state: TrainState) -> Listener:
+        listener = Listener(self.job.student.architecture, state.network, state.objective.student_taps)
+        listener.rehearse(self.student_sight.plain(self.plan.rows_N[:1].to(self.device)))
+        return listener
+
+    def _settler(self, student: nn.Module) -> Settler:
+        learning = self.job.student.architecture, student, self.student_sight
+        rows_N, labels_N = self.transfer_set.rows["train"], self.transfer_set.labels_N
+        return Settler(rows_N, labels_N, self.job.student.architecture.classes, learning, self._cast)
+
+    @property
+    def _cast(self) -> list[tuple[Family, nn.Module, Sight]]:
+        """The teachers: what they are, and how they see the set."""
+        members = zip(self.job.teachers, self.teachers, self.teacher_sights, strict=True)
+        return [(teacher.architecture, stored.network, sight) for teacher, stored, sight in members]
 
     def _resume(self, run: Run, state: TrainState) -> None:
         found = self.checkpoints.load(run)

@@ -1,6 +1,6 @@
 """From the spec to live objects. A kind's file is found by its name: adding a method or family means adding a file."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from app.contract.transfer import Format, Splits
 from worker.engine.content import Content
 from worker.engine.encoding import Encoder
 from worker.engine.failures import EngineFailure
+from worker.engine.joint import Joint, Setting
 from worker.engine.objective import Objective
 
 _FUSED = {"cpu", "cuda"}
@@ -54,14 +55,25 @@ def encoder(settings: Preprocess) -> Encoder:
     return made
 
 
-def objective(terms: Sequence[ObjectiveTerm]) -> Objective:
-    """Return the objective; a kind that occurs twice is numbered from the second on."""
+def objective(terms: Sequence[ObjectiveTerm], settle: Callable[[ObjectiveTerm], Setting] | None = None) -> Objective:
+    """Return the objective; a kind that occurs twice is numbered from the second on.
+
+    `settle` tells the setting of a term whose loss is made for one job.
+    """
     losses: dict[str, nn.Module] = {}
+    joints: list[Joint] = []
     for term in terms:
         same = sum(other.kind == term.kind for other in terms[: len(losses)])
         name = f"{term.kind}_{same + 1}" if same else term.kind
-        losses[name] = import_module(f"worker.engine.objectives.{term.kind}").Loss(term)
-    return Objective(terms, losses)
+        made = import_module(f"worker.engine.objectives.{term.kind}").Loss
+        if not term.settled:
+            losses[name] = made(term)
+            continue
+        assert settle is not None
+        setting = settle(term)
+        losses[name] = made(term, setting)
+        joints += [joint for found in setting.joints.values() for joint in found]
+    return Objective(terms, losses, joints)
 
 
 def optimizer(settings: Optimizer, parameters: Iterable[nn.Parameter], where: torch.device) -> torch.optim.Optimizer:

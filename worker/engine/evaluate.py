@@ -1,7 +1,6 @@
 """Networks looked at without being changed. N = samples of a part, B = batch, C = classes."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +9,7 @@ from torch.nn.functional import cosine_similarity
 from worker.engine import calibration
 from worker.engine.batch import Batch, Position
 from worker.engine.inputs import TransferSet
+from worker.engine.modes import evaluating
 from worker.engine.objective import Objective
 from worker.engine.sight import Sight
 from worker.engine.stop import StopSignal
@@ -19,18 +19,6 @@ _BATCH = 256
 
 Predict = Callable[[Tensor], Tensor]
 """Rows (B,) to logits (B, C)."""
-
-
-@contextmanager
-def evaluating(network: nn.Module) -> Iterator[None]:
-    """Evaluation mode without autograd; afterwards the mode is what it was."""
-    was_training = network.training
-    network.eval()
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        network.train(was_training)
 
 
 class Evaluator:
@@ -76,24 +64,26 @@ def metrics(
 ) -> dict[str, float]:
     """Return `loss`, `agreement` with the teacher and, where there are labels, `accuracy` and `nll`.
 
-    Of an `embedding` the mean `cosine` to the teacher's stands in their place.
+    `loss` is that of the terms that look at outputs, and is left out where there are none. Of an `embedding` the mean
+    `cosine` to the teacher's stands in place of the others.
     """
     known_N = labels_N >= 0
     labelled = int(known_N.sum())
     batch = Batch(
         student_NC,
-        teacher_NC if objective.needs_teacher else None,
+        teacher_NC if objective.needs_outputs else None,
         labels_N,
         len(labels_N),
         labelled,
         position,
     )
     with torch.inference_mode():
-        loss, _ = objective(batch)
+        loss = objective.of_outputs(batch)
+        found = {} if loss is None else {"loss": float(loss)}
         if embedding:
-            return {"loss": float(loss), "cosine": float(cosine_similarity(student_NC, teacher_NC, dim=1).mean())}
+            return found | {"cosine": float(cosine_similarity(student_NC, teacher_NC, dim=1).mean())}
         agreeing_N = student_NC.argmax(1) == teacher_NC.argmax(1)
-    found = {"loss": float(loss), "agreement": float(agreeing_N.double().mean())}
+    found["agreement"] = float(agreeing_N.double().mean())
     return found | (_against_labels(student_NC[known_N], labels_N[known_N]) if labelled else {})
 
 

@@ -6,7 +6,7 @@ import time
 import torch
 from torch import nn
 
-from worker.engine.evaluate import evaluating
+from worker.engine.modes import evaluating
 from worker.engine.samples import Inputs
 
 _WARM_UP = 5

@@ -15,6 +15,7 @@ from worker.engine.batch import Batch
 from worker.engine.checkpoint import Checkpoints
 from worker.engine.evaluate import Evaluator, metrics
 from worker.engine.failures import Stopped
+from worker.engine.held import Held
 from worker.engine.inputs import TransferSet
 from worker.engine.kept import Kept
 from worker.engine.objective import Objective
@@ -24,7 +25,9 @@ from worker.engine.reporter import Reporter
 from worker.engine.sight import Sight
 from worker.engine.state import TrainState
 from worker.engine.stop import StopSignal
+from worker.engine.taps.listener import Features, Listener
 from worker.engine.targets import Targets
+from worker.engine.teacher_features import TeacherFeatures
 from worker.engine.top_k import TopK
 from worker.engine.trace import Trace, non_finite
 from worker.engine.views import Blend, Look, Views, labelled
@@ -46,6 +49,9 @@ class TrainingRun:
     """As this network sees the set."""
     views: Views
     targets: Targets
+    listener: Listener
+    """The network, with the taps that the objective compares."""
+    teacher_features: TeacherFeatures
     objective: Objective
     state: TrainState
     trace: Trace
@@ -108,10 +114,11 @@ class TrainingRun:
             look = self.views.look(part_B, self.view)
             labels_B, blend = self._labels(part_B)
             with autocast(self.precision, self.plan.device):
-                student_BC = self.state.network(self.sight.of(look))
+                student_BC, held = self.listener(self.sight.of(look))
             said = self._teacher(look)
             teacher_BC, top = (None, said) if isinstance(said, TopK) else (said, None)
-            batch = Batch(student_BC.float(), teacher_BC, labels_B, *whole, position, blend, top)
+            features = self._features(look, held, labels_B, whole)
+            batch = Batch(student_BC.float(), teacher_BC, labels_B, *whole, position, blend, top, features)
             loss, share_K = self.objective(batch)
             loss.backward()
             values_K = share_K if values_K is None else values_K + share_K
@@ -128,7 +135,12 @@ class TrainingRun:
         return labelled(labels_B, blend), blend
 
     def _teacher(self, look: Look) -> Kept | None:
-        return self.targets.of_training(look) if self.objective.needs_teacher else None
+        return self.targets.of_training(look) if self.objective.needs_outputs else None
+
+    def _features(self, look: Look, held: Features, labels_B: Tensor, whole: tuple[int, Tensor | int]) -> Held | None:
+        if not self.objective.student_taps:
+            return None
+        return Held(held, self.teacher_features.of(look), look.rows_B, labels_B, *whole)
 
     def _close_epoch(self) -> None:
         self.targets.flush()
@@ -147,7 +159,7 @@ class TrainingRun:
         labels_N = self.transfer_set.labels_N[self.evaluator.rows("validation")]
         step, position = self.state.step, self.plan.position(self.state.step)
         found = metrics(self.objective, student_NC, teacher_NC, labels_N, position, embedding=self.evaluator.embedding)
-        if not math.isfinite(found["loss"]):
+        if not math.isfinite(found.get("loss", 0.0)):
             self._require_finite()
             raise non_finite(step, "loss on the validation split", found["loss"])
         self.state.curves.add(step, found, prefix="validation/")
@@ -201,7 +213,7 @@ class TrainingRun:
 
     def _prepare_targets(self) -> None:
         """Let the teacher look at all that this epoch shows, once; with fresh views it looks at each batch."""
-        if self.objective.needs_teacher and not self.targets.complete(self.view):
+        if self.objective.needs_outputs and not self.targets.complete(self.view):
             self._enter(Phase.TEACHER_PASS)
             if not self.targets.comes_again(self.view):
                 return

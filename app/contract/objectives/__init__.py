@@ -8,8 +8,11 @@ from typing import Annotated
 from pydantic import Field
 
 from app.contract.objectives.annealed_target import AnnealedTarget
+from app.contract.objectives.attention_transfer import AttentionTransfer
 from app.contract.objectives.embedding_cosine import EmbeddingCosine
+from app.contract.objectives.feature_term import FeatureTerm
 from app.contract.objectives.hard_target import HardTarget
+from app.contract.objectives.hint import Hint
 from app.contract.objectives.logit_mse import LogitMse
 from app.contract.objectives.pseudo_label import PseudoLabel
 from app.contract.objectives.soft_target import SoftTarget
@@ -17,23 +20,28 @@ from app.contract.objectives.term import Branch, Need, Part, Term
 
 TERMS: tuple[type[Term], ...] = (
     AnnealedTarget,
+    AttentionTransfer,
     EmbeddingCosine,
     HardTarget,
+    Hint,
     LogitMse,
     PseudoLabel,
     SoftTarget,
 )
 ObjectiveTerm = Annotated[
-    AnnealedTarget | EmbeddingCosine | HardTarget | LogitMse | PseudoLabel | SoftTarget,
+    AnnealedTarget | AttentionTransfer | EmbeddingCosine | HardTarget | Hint | LogitMse | PseudoLabel | SoftTarget,
     Field(discriminator="kind"),
 ]
 
 __all__ = [
     "TERMS",
     "AnnealedTarget",
+    "AttentionTransfer",
     "Branch",
     "EmbeddingCosine",
+    "FeatureTerm",
     "HardTarget",
+    "Hint",
     "LogitMse",
     "Need",
     "ObjectiveTerm",

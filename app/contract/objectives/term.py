@@ -26,6 +26,8 @@ class Term(Contract):
     branch: ClassVar[Branch] = "target"
     coarse: ClassVar[bool] = False
     """Whether it can work with the teacher's most probable classes and one for all others (`soft_targets.keep`)."""
+    settled: ClassVar[bool] = False
+    """Whether its loss is made for one job, knowing its networks and its transfer set."""
     distributions: ClassVar[bool] = True
     """Whether it reads outputs as distributions over classes, which embeddings are not."""
 

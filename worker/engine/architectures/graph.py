@@ -1,5 +1,7 @@
 """A captured network, under the names and paths of the module that it was. B = batch, L = tokens, C = classes."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
@@ -8,9 +10,12 @@ from app.contract.architectures import Graph
 from app.contract.architectures.graph import ArrayInput, TokenInput
 from app.contract.graphs.tensors import GraphTensor
 from worker.engine.failures import Refused
+from worker.engine.graphs import landmarks
+from worker.engine.graphs.ears import Ears, Removable
 from worker.engine.graphs.program import Runnable
 from worker.engine.graphs.values import first_value
 from worker.engine.samples import Inputs, Tokens
+from worker.engine.taps.point import Point
 
 
 class Network(nn.Module):
@@ -23,11 +28,23 @@ class Network(nn.Module):
         names = list(self._holders)
         self._in_training = Runnable(family.training, names)
         self._in_evaluation = Runnable(family.in_evaluation, names)
+        self._ears = {program: Ears() for program in (self._in_training, self._in_evaluation)}
 
     def forward(self, inputs: Inputs) -> Tensor:
         program = self._in_training if self.training else self._in_evaluation
         given, mask_BL = self._given(inputs)
-        return program.run(given, mask_BL, [getattr(owner, leaf) for owner, leaf in self._holders.values()])
+        held = [getattr(owner, leaf) for owner, leaf in self._holders.values()]
+        return program.run(given, mask_BL, held, self._ears[program])
+
+    def listen(self, point: Point, hear: Callable[[Tensor], None]) -> Removable:
+        """Have `hear` called with what passes by a captured module, until the handle is removed."""
+        return Removable(
+            [
+                ears.add(place, hear)
+                for program, ears in self._ears.items()
+                if (place := program.place_of(point.path, point.side)) is not None
+            ]
+        )
 
     def _given(self, inputs: Inputs) -> tuple[Tensor, Tensor | None]:
         takes = self._captured.input
@@ -39,6 +56,14 @@ class Network(nn.Module):
         missing = max(takes.shortest - ids_BL.shape[1], 0)
         ids_BL = pad(ids_BL, (0, missing), value=takes.padding) if missing else ids_BL
         return ids_BL, _mask(inputs, takes, missing)
+
+
+def points(network: nn.Module) -> dict[str, Point]:
+    """Return the landmarks that its calls show: stages of maps, a stack of layers, what the head is given."""
+    assert isinstance(network, Network)
+    with torch.device("meta"):
+        shadow = Network(network._captured)  # noqa: SLF001 - its own class
+    return landmarks.of(shadow.eval(), network._captured)  # noqa: SLF001
 
 
 def _mask(tokens: Tokens, takes: TokenInput, missing: int) -> Tensor | None:

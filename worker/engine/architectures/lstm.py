@@ -7,6 +7,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from app.contract.architectures import Lstm
 from worker.engine.samples import Inputs, Tokens
+from worker.engine.taps.point import Point
 
 
 class Network(nn.Module):
@@ -27,13 +28,16 @@ class Network(nn.Module):
             bidirectional=family.bidirectional,
         )
         self.head = nn.Linear(family.hidden * (2 if family.bidirectional else 1), family.classes)
+        # Where steps and last states can be listened to, packed by nobody.
+        self.steps, self.states = nn.Identity(), nn.Identity()
         self.pooling = family.pooling
         self.around = family.dropout if family.vocabulary is not None else 0.0
 
     def forward(self, inputs: Inputs) -> Tensor:
         steps_BSF = self._dropped(self.embedding(inputs.ids_BL)) if isinstance(inputs, Tokens) else inputs
+        steps_BSF = self.steps(steps_BSF)
         tokens = inputs if isinstance(inputs, Tokens) and inputs.padded else None
-        pooled_BH = self._pooled(self._read(steps_BSF, tokens), tokens)
+        pooled_BH = self._pooled(self.states(self._read(steps_BSF, tokens)), tokens)
         logits_BC: Tensor = self.head(self._dropped(pooled_BH))
         return logits_BC
 
@@ -74,3 +78,8 @@ class Network(nn.Module):
             return last_BH
         width = self.lstm.hidden_size
         return torch.cat([last_BH[:, :width], hidden_BSH[:, 0, width:]], dim=1)
+
+
+def points(_network: nn.Module) -> dict[str, Point]:
+    """Return what the LSTM reads, and the states of its last layer."""
+    return {"hidden:0": Point("steps"), "hidden:1": Point("states")}

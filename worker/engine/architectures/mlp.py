@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from app.contract.architectures import Mlp
+from worker.engine.taps.point import Point, numbered
 
 
 class Network(nn.Module):
@@ -26,3 +27,9 @@ class Network(nn.Module):
                 hidden_BF = functional.dropout(hidden_BF, self.dropout, self.training)
         logits_BC: Tensor = self.layers[-1](hidden_BF)
         return logits_BC
+
+
+def points(network: nn.Module) -> dict[str, Point]:
+    """Return what each layer takes: the flat sample, and then the activations (after dropout)."""
+    layers = len(network.get_submodule("layers"))  # type: ignore[arg-type]  # a list of modules
+    return numbered("hidden", [f"layers.{number}" for number in range(layers)], "input")

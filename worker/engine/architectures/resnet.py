@@ -9,6 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from app.contract.architectures import Resnet
+from worker.engine.taps.point import Point, numbered
+
+_STAGES = ("layer1", "layer2", "layer3")
 
 
 class Block(nn.Module):
@@ -21,11 +24,13 @@ class Block(nn.Module):
         self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
         self.downsample = _projection(inputs, width, stride) if stride != 1 or inputs != width else None
+        self.sum = nn.Identity()
+        """Where the maps before the last activation can be listened to."""
 
     def forward(self, inputs_BKHW: Tensor) -> Tensor:
         shortcut_BKHW = inputs_BKHW if self.downsample is None else self.downsample(inputs_BKHW)
         hidden_BKHW = functional.relu(self.bn1(self.conv1(inputs_BKHW)))
-        return functional.relu(self.bn2(self.conv2(hidden_BKHW)) + shortcut_BKHW)
+        return functional.relu(self.sum(self.bn2(self.conv2(hidden_BKHW)) + shortcut_BKHW))
 
 
 class Network(nn.Module):
@@ -50,6 +55,12 @@ class Network(nn.Module):
         features_BKHW = self.layer3(self.layer2(self.layer1(features_BKHW)))
         logits_BC: Tensor = self.fc(features_BKHW.mean((2, 3)))
         return logits_BC
+
+
+def points(network: nn.Module) -> dict[str, Point]:
+    """Return the stages' maps, and those before a stage's last activation (`preact:i`)."""
+    last = [f"{stage}.{len(network.get_submodule(stage)) - 1}.sum" for stage in _STAGES]  # type: ignore[arg-type]
+    return numbered("stage", [*_STAGES]) | numbered("preact", last)
 
 
 def _stage(inputs: int, width: int, *, stride: int, blocks: int) -> nn.Sequential:

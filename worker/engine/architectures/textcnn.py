@@ -9,6 +9,7 @@ from torch.nn.functional import dropout, pad, relu
 
 from app.contract.architectures import Textcnn
 from worker.engine.samples import Tokens
+from worker.engine.taps.point import Point
 
 
 class Network(nn.Module):
@@ -39,3 +40,8 @@ class Network(nn.Module):
         foreign_BL = begin_L > last_B.clamp(min=0)[:, None]
         # What ReLU leaves is never below 0, so 0 takes part in no maximum.
         return maps_BKL.masked_fill(foreign_BL[:, None], 0).amax(2)
+
+
+def points(_network: nn.Module) -> dict[str, Point]:
+    """Return the embedded tokens."""
+    return {"hidden:0": Point("embedding")}

@@ -11,6 +11,7 @@ from app.contract.architectures import Timm
 from app.contract.base import did_you_mean
 from worker.engine import torchvision_operators
 from worker.engine.failures import Refused
+from worker.engine.taps.point import Point, numbered
 
 
 def build(family: Timm) -> nn.Module:
@@ -34,6 +35,23 @@ def build(family: Timm) -> nn.Module:
 
 
 Network = build
+
+
+def points(network: nn.Module) -> dict[str, Point]:
+    """Return the stages that timm names in its `feature_info`; of transformers, whose stages are tokens, the states."""
+    paths = [stage["module"] for stage in getattr(network, "feature_info", ())]
+    known = dict(network.named_modules())
+    if not paths or any(path not in known for path in paths):
+        return {}
+    if getattr(network, "output_fmt", "NCHW") == "NHWC":
+        return {f"stage:{number}": Point(path, channels_last=True) for number, path in enumerate(paths)}
+    if hasattr(network, "cls_token") or hasattr(network, "pos_embed"):
+        return {"hidden:0": Point(paths[0], "input"), **_after_each(paths)}
+    return numbered("stage", paths)
+
+
+def _after_each(paths: list[str]) -> dict[str, Point]:
+    return {f"hidden:{number}": Point(path) for number, path in enumerate(paths, start=1)}
 
 
 def arguments_of(family: Timm) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from app.contract.base import did_you_mean
 from worker.engine import torchvision_operators
 from worker.engine.failures import Refused
 from worker.engine.samples import Tokens
+from worker.engine.taps.point import Point
 
 
 class _Reader:
@@ -69,6 +70,20 @@ def build(family: Transformers) -> nn.Module:
 
 
 Network = build
+
+
+def points(network: nn.Module) -> dict[str, Point]:
+    """Return the hidden states: what the first layer takes, and what each layer answers with."""
+    count: int = network.config.num_hidden_layers  # type: ignore[union-attr, assignment]  # the library's
+    stacks = [
+        path for path, module in network.named_modules() if isinstance(module, nn.ModuleList) and len(module) == count
+    ]
+    if not stacks:
+        return {}
+    layers = [f"{stacks[0]}.{number}" for number in range(count)]
+    return {"hidden:0": Point(layers[0], "input")} | {
+        f"hidden:{number}": Point(path) for number, path in enumerate(layers, start=1)
+    }
 
 
 def _class(library: ModuleType, family: Transformers) -> Any:

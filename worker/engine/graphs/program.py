@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -10,10 +10,12 @@ from torch import Tensor
 from app.contract import graphs
 from app.contract.graphs.program import INPUT, MASK, Call
 from worker.engine.failures import Refused
+from worker.engine.graphs.ears import Ears
 from worker.engine.graphs.operators import Operator, fitted, resolve
 
 MAX_VALUES = 2**32
 """Numbers in all answers together, for each sample of a batch: what a network may make of one sample."""
+_NOBODY = Ears()
 _DEVICE = 2
 """Where the device lies among the slots; input and mask come before it."""
 
@@ -54,10 +56,26 @@ class Runnable:
             for call in program.calls
         ]
 
-    def run(self, inputs: Tensor, mask: Tensor | None, tensors: Sequence[Tensor]) -> Tensor:
+    @property
+    def steps(self) -> Sequence[Step]:
+        """The calls in their order."""
+        return self._steps
+
+    def place_of(self, path: str, side: Literal["input", "output"]) -> int | None:
+        """Return the slot of what a module answers with, or is given: its last call's answer, its first one's input."""
+        below = [step for step in self._steps if _within(step.call.module, path)]
+        if not below:
+            return None
+        if side == "output":
+            return below[-1].answer
+        return next((given.place for given in below[0].args if type(given) is Slot), None)
+
+    def run(self, inputs: Tensor, mask: Tensor | None, tensors: Sequence[Tensor], ears: Ears = _NOBODY) -> Tensor:
         """Return what the program makes of a batch. An error is told with its call."""
         slots: list[Any] = [inputs, mask, inputs.device, *tensors, *[None] * self._answers]
         counted = 0
+        if 0 in ears:
+            ears.tell(0, inputs)
         for step in self._steps:
             try:
                 answer = step.operator(*_filled(step.args, slots), **_named(step.kwargs, slots))
@@ -65,6 +83,8 @@ class Runnable:
                 error.add_note(_whereabouts(step.call))
                 raise
             slots[step.answer] = answer
+            if step.answer in ears:
+                ears.tell(step.answer, answer)
             if inputs.is_meta:
                 counted += _count(answer)
                 if counted > MAX_VALUES * len(inputs):
@@ -73,6 +93,10 @@ class Runnable:
                 slots[place] = None
         output: Tensor = slots[self._output]
         return output
+
+
+def _within(module: str, path: str) -> bool:
+    return module == path or module.startswith(path + ".")
 
 
 def _step(call: Call, places: Mapping[tuple[str, str], int], last: tuple[int, ...]) -> Step:

@@ -1,0 +1,57 @@
+"""What terms have in common that look at what networks hold on their way to their outputs."""
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from app.contract.objectives.term import Need, Term
+from app.contract.taps import Layers, Layout, Tap
+
+Joins = Literal["adapted", "resized", "free"]
+
+
+class FeatureTerm(Term):
+    """A term over pairs of taps, averaged over the pairs by their weights."""
+
+    settled: ClassVar[bool] = True
+    needs: ClassVar[frozenset[Need]] = frozenset({"teacher"})
+    distributions: ClassVar[bool] = False
+    reads: ClassVar[frozenset[Layout]]
+    """The layouts of taps that it can look at."""
+    joins: ClassVar[Joins] = "free"
+    """What it needs of a pair: `adapted`: an adapter brings the student's to the teacher's shape; `resized`: only the
+    positions are made equal, channels may differ; `free`: any two shapes will do."""
+
+    layers: Layers
+    """Pairs of taps."""
+    member: int = Field(default=0, ge=0, le=31)
+    """Which teacher of an ensemble is looked into, counted from 0."""
+
+    def roles(self) -> Mapping[str, Layers]:
+        """Return all pairs of taps by what they are for: the field's name."""
+        return {"layers": self.layers}
+
+    def refuses_pair(self, teacher: Tap, student: Tap) -> str | None:
+        """Return why two taps cannot be brought together, or None."""
+        for who, tap in (("teacher", teacher), ("student", student)):
+            if tap.layout not in self.reads:
+                wanted = " or ".join(sorted(self.reads))
+                return f"the {who}'s '{tap.name}' is of the layout {tap.layout}, and this term reads {wanted}"
+        if self.joins == "free" or teacher.layout == student.layout:
+            return _positions(teacher, student) if self.joins != "free" else None
+        if self.joins == "adapted" and teacher.layout == "vector":
+            return None  # the student's is averaged over its positions
+        return f"'{student.name}' ({student.layout}) cannot be brought to '{teacher.name}' ({teacher.layout})"
+
+
+def _positions(teacher: Tap, student: Tap) -> str | None:
+    """Return why positions cannot be made equal, or None; maps are resized."""
+    if teacher.layout in {"map", "vector"}:
+        return None
+    lengths = teacher.shape[-2], student.shape[-2]
+    if lengths[0] == lengths[1]:
+        return None
+    return (
+        f"'{teacher.name}' has {lengths[0]} tokens and '{student.name}' {lengths[1]}: they cannot be paired one by one"
+    )

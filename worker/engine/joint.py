@@ -1,0 +1,33 @@
+"""A place where a student is to become like its teacher, once both networks are known."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from app.contract.taps import Tap
+
+
+@dataclass(frozen=True)
+class Joint:
+    """A pair of taps with the shapes of what lies there."""
+
+    teacher: Tap
+    student: Tap
+    share: float
+    """Its part of the term; those of all pairs add up to 1."""
+    member: int = 0
+    """Which of an ensemble's teachers."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a term's loss may know of the job that it is made for."""
+
+    joints: Mapping[str, tuple[Joint, ...]]
+    """By the field of the term that names the pairs."""
+    labels_N: Tensor
+    """int64 labels of the whole set, -1 = none, on the device."""
+    classes: int
+    student: nn.Module
+    teachers: Sequence[nn.Module]

@@ -1,0 +1,82 @@
+"""Terms of features made for one job: pairs of taps found in its networks, and checked on real shapes."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from app.contract.architectures import Family
+from app.contract.objectives import FeatureTerm, Term
+from app.contract.states import FailureCode
+from app.contract.taps import Tap, Unknown, resolved
+from worker.engine.failures import EngineFailure
+from worker.engine.joint import Joint, Setting
+from worker.engine.modes import evaluating
+from worker.engine.sight import Sight
+from worker.engine.taps.survey import survey
+
+_PER_TOKEN = {"tokens", "attention", "qkv"}
+_TRIED = 2
+"""Samples of the pass on which shapes are seen."""
+
+
+class Settler:
+    """Makes the settings of a job's terms. Each network is surveyed once, by a pass over real samples."""
+
+    def __init__(
+        self,
+        rows_N: Tensor,
+        labels_N: Tensor,
+        classes: int,
+        student: tuple[Family, nn.Module, Sight],
+        teachers: Sequence[tuple[Family, nn.Module, Sight]],
+    ) -> None:
+        """`rows_N`: those to train on, on the CPU; `labels_N`: of the whole set, on the device."""
+        self._rows_B = rows_N[torch.arange(_TRIED) % len(rows_N)].to(labels_N.device)
+        self._labels_N, self._classes = labels_N, classes
+        self._student, self._teachers = student, teachers
+        self._known: dict[int, list[Tap]] = {}
+
+    def __call__(self, term: Term) -> Setting:
+        """Return a term's setting. Raises EngineFailure (invalid_spec) where its taps are not there or do not fit."""
+        found = self._joints(term) if isinstance(term, FeatureTerm) else {}
+        networks = [network for _, network, _ in self._teachers]
+        return Setting(found, self._labels_N, self._classes, self._student[1], networks)
+
+    def _joints(self, term: FeatureTerm) -> dict[str, tuple[Joint, ...]]:
+        if term.member >= len(self._teachers):
+            raise _failure(term, f"there is no teacher {term.member}, counted from 0")
+        teacher, student = self._taps(self._teachers[term.member]), self._taps(self._student)
+        found = {}
+        for role, pairs in term.roles().items():
+            try:
+                named = resolved(pairs, list(teacher), list(student))
+            except Unknown as unknown:
+                raise _failure(term, str(unknown)) from None
+            whole = sum(pair.weight for pair in named)
+            found[role] = tuple(
+                Joint(teacher[pair.teacher], student[pair.student], pair.weight / whole, term.member) for pair in named
+            )
+            for joint in found[role]:
+                if reason := self._misfit(term, joint):
+                    raise _failure(term, reason)
+        return found
+
+    def _misfit(self, term: FeatureTerm, joint: Joint) -> str | None:
+        if reason := term.refuses_pair(joint.teacher, joint.student):
+            return reason
+        alike = self._teachers[joint.member][2] is self._student[2]
+        if term.joins == "free" or joint.teacher.layout not in _PER_TOKEN or None not in joint.teacher.shape or alike:
+            return None
+        return f"'{joint.student.name}' goes token by token, and teacher and student read other tokens"
+
+    def _taps(self, member: tuple[Family, nn.Module, Sight]) -> dict[str, Tap]:
+        architecture, network, sight = member
+        if id(network) not in self._known:
+            with evaluating(network):
+                self._known[id(network)] = survey(architecture, network, sight.plain(self._rows_B))
+        return {tap.name: tap for tap in self._known[id(network)]}
+
+
+def _failure(term: Term, reason: str) -> EngineFailure:
+    return EngineFailure(FailureCode.INVALID_SPEC, f"{term.title} cannot be used here: {reason}.")
