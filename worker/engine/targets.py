@@ -99,7 +99,8 @@ class Targets:
         if self.comes_again(look.number):
             return self._store(look.number, _TRAIN).read(look.rows_B)
         self._looks.add("fresh", computed=len(look.rows_B))
-        return self._predict(look)
+        # A copy, because autograd keeps no tensor that was made in inference mode.
+        return self._predict(look).clone()
 
     def of_samples(self, rows_B: Tensor) -> Tensor:
         """Return the logits (B, C) of samples as they are, after computing what is missing."""
