@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from app.contract import class_names, embeddings, reading
+from app.contract import class_names, embeddings, reading, teachable
 from app.contract.errors import Problem
 from app.contract.inspection import DatasetInspection
 from app.contract.objectives import Term
@@ -26,6 +26,7 @@ def errors(spec: JobSpec, named: Named, max_parameters: int) -> list[Problem]:
         *_sizes(spec, named, max_parameters),
         *_classes(spec, named),
         *_embeddings(spec, named),
+        *_terms(spec, named),
         *_reads(spec, named),
         *_exports(spec, named),
         *_fits_data(spec, named),
@@ -93,6 +94,11 @@ def _exports(spec: JobSpec, named: Named) -> Iterator[Problem]:
 def _embeddings(spec: JobSpec, named: Named) -> Iterator[Problem]:
     teachers = [architecture_of(teacher) for teacher in named.teachers]
     for pointer, detail in embeddings.refusals(spec, teachers, named.student_architecture(spec)):
+        yield Problem(pointer=pointer, detail=detail)
+
+
+def _terms(spec: JobSpec, named: Named) -> Iterator[Problem]:
+    for pointer, detail in teachable.refusals(spec, named.student_architecture(spec).classes):
         yield Problem(pointer=pointer, detail=detail)
 
 

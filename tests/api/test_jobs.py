@@ -109,6 +109,33 @@ def test_validate_tells_everything_and_changes_nothing(house: House) -> None:
     assert house.client.get("/v1/jobs").json()["data"] == []
 
 
+def test_validate_names_the_term_that_the_networks_have_no_use_for(house: House) -> None:
+    spec = house.ready(classes=2)
+    binary = house.register("models", architecture={**TEACHER, "classes": 2})["id"]
+    house.inspect(ModelInspection(parameters=58))
+    spec |= {"teacher": binary, "student": {"architecture": {**STUDENT["architecture"], "classes": 2}}}
+    objective = [{"kind": "soft_target"}, {"kind": "dkd"}, {"kind": "logit_standardized"}, {"kind": "dist"}]
+    checked = house.client.post("/v1/jobs/validate", json={**spec, "objective": objective}).json()
+    found = {error["pointer"]: error["detail"] for error in checked["errors"]}
+    assert found.keys() == {"/objective/1", "/objective/2"}
+    assert "of 2 classes there are none" in found["/objective/1"]
+    wrong = [{"kind": "dist", "on": "labelled"}, {"kind": "dkd", "on": "unlabelled"}]
+    checked = house.client.post("/v1/jobs/validate", json={**spec, "objective": wrong}).json()
+    assert [error["pointer"] for error in checked["errors"]] == ["/objective/0", "/objective/1"]
+
+
+def test_validate_refuses_an_ensemble_whose_mean_leaves_no_logits(house: House) -> None:
+    spec = house.ready()
+    other = house.register("models", architecture=TEACHER)["id"]
+    house.inspect(ModelInspection(parameters=67))
+    members = [{"model": spec["teacher"]}, {"model": other}]
+    for combine, pointers in (("probabilities", ["/teacher/combine"]), ("logits", [])):
+        teacher = {"members": members, "combine": combine}
+        wanted = {**spec, "teacher": teacher, "objective": [{"kind": "multilabel"}]}
+        checked = house.client.post("/v1/jobs/validate", json=wanted).json()
+        assert [error["pointer"] for error in checked["errors"]] == pointers
+
+
 def test_the_hash_is_of_what_determines_the_student(house: House) -> None:
     spec = house.ready()
     hashes = [

@@ -31,7 +31,8 @@ class Batch:
     """One micro-batch, and the size of the accumulated batch that it is a part of.
 
     A term returns its *share*: the sum over its samples here, divided by the number of its samples in the whole
-    accumulated batch (see `mean`). So shares add up to the value on the whole batch however it is cut.
+    accumulated batch (see `mean`). So shares add up to the value on the whole batch however it is cut. Only relational
+    terms, which are no mean over samples, cannot keep that (see `share`).
     """
 
     student_BC: Tensor
@@ -67,3 +68,7 @@ class Batch:
     def mean(self, value_B: Tensor, part: Part) -> Tensor:
         """Return this micro-batch's share of the mean over the samples of a part; 0 where it has none."""
         return share_of_mean(value_B, part, self.labels_B, self.samples, self.labelled)
+
+    def share(self, value: Tensor) -> Tensor:
+        """Return the share of a value about this micro-batch's samples together: it counts by how many they are."""
+        return value * (len(self.labels_B) / self.samples)

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from app.contract import embeddings, reading
+from app.contract import embeddings, reading, teachable
 from app.contract.architectures import Family, Onnx
 from app.contract.job_file import RESIDENT_BYTES, JobFile, NetworkInput, TransferSetInput
 from app.contract.preprocessing import Preprocessing
@@ -138,7 +139,8 @@ def check(job: JobFile, transfer_set: TransferSet) -> None:
     """Raise EngineFailure where teacher, student and transfer set do not go together."""
     student = job.student.architecture
     teachers = [teacher.architecture for teacher in job.teachers]
-    for pointer, refusal in embeddings.refusals(job.spec, teachers, student):
+    unfit = embeddings.refusals(job.spec, teachers, student), teachable.refusals(job.spec, student.classes)
+    for pointer, refusal in chain(*unfit):
         raise EngineFailure(FailureCode.INVALID_SPEC, f"{pointer}: {refusal}.")
     for who, architecture, preprocessing in readers(job):
         _check_reader(who, architecture, preprocessing, transfer_set.samples)

@@ -9,27 +9,58 @@ from pydantic import Field
 
 from app.contract.objectives.annealed_target import AnnealedTarget
 from app.contract.objectives.attention_transfer import AttentionTransfer
+from app.contract.objectives.dist import Dist
+from app.contract.objectives.dkd import Dkd
 from app.contract.objectives.embedding_cosine import EmbeddingCosine
 from app.contract.objectives.feature_term import FeatureTerm
 from app.contract.objectives.hard_target import HardTarget
 from app.contract.objectives.hint import Hint
+from app.contract.objectives.jsd import Jsd
 from app.contract.objectives.logit_mse import LogitMse
+from app.contract.objectives.logit_standardized import LogitStandardized
+from app.contract.objectives.multilabel import Multilabel
 from app.contract.objectives.pseudo_label import PseudoLabel
+from app.contract.objectives.reverse_kl import ReverseKl
+from app.contract.objectives.skew_kl import SkewKl
 from app.contract.objectives.soft_target import SoftTarget
+from app.contract.objectives.teacher_free import TeacherFree
 from app.contract.objectives.term import Branch, Need, Part, Term
 
 TERMS: tuple[type[Term], ...] = (
     AnnealedTarget,
     AttentionTransfer,
+    Dist,
+    Dkd,
     EmbeddingCosine,
     HardTarget,
     Hint,
+    Jsd,
     LogitMse,
+    LogitStandardized,
+    Multilabel,
     PseudoLabel,
+    ReverseKl,
+    SkewKl,
     SoftTarget,
+    TeacherFree,
 )
 ObjectiveTerm = Annotated[
-    AnnealedTarget | AttentionTransfer | EmbeddingCosine | HardTarget | Hint | LogitMse | PseudoLabel | SoftTarget,
+    AnnealedTarget
+    | AttentionTransfer
+    | Dist
+    | Dkd
+    | EmbeddingCosine
+    | HardTarget
+    | Hint
+    | Jsd
+    | LogitMse
+    | LogitStandardized
+    | Multilabel
+    | PseudoLabel
+    | ReverseKl
+    | SkewKl
+    | SoftTarget
+    | TeacherFree,
     Field(discriminator="kind"),
 ]
 
@@ -38,15 +69,23 @@ __all__ = [
     "AnnealedTarget",
     "AttentionTransfer",
     "Branch",
+    "Dist",
+    "Dkd",
     "EmbeddingCosine",
     "FeatureTerm",
     "HardTarget",
     "Hint",
+    "Jsd",
     "LogitMse",
+    "LogitStandardized",
+    "Multilabel",
     "Need",
     "ObjectiveTerm",
     "Part",
     "PseudoLabel",
+    "ReverseKl",
+    "SkewKl",
     "SoftTarget",
+    "TeacherFree",
     "Term",
 ]

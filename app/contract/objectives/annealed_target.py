@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from app.contract.objectives.term import Need, Term
+from app.contract.objectives.term import Need, Part, Term
 from app.contract.schedules import Linear, Share
 
 
@@ -20,3 +20,8 @@ class AnnealedTarget(Term):
     kind: Literal["annealed_target"] = "annealed_target"
     label_share: Share = Linear(start=0.0, end=1.0)
     """λ: the label's share of the target; the paper's rises from 0 to 1 over the training."""
+
+    @property
+    def part(self) -> Part:
+        """The samples that it learns from: an unlabelled one has the teacher."""
+        return self.on

@@ -30,26 +30,38 @@ class Term(Contract):
     """Whether its loss is made for one job, knowing its networks and its transfer set."""
     distributions: ClassVar[bool] = True
     """Whether it reads outputs as distributions over classes, which embeddings are not."""
+    raw: ClassVar[bool] = False
+    """Whether it reads each logit by itself, which a mean of several teachers' probabilities does not have."""
+    relational: ClassVar[bool] = False
+    """Whether its value is about samples of a batch together (pairs of them, a class across all of them), and no mean
+    over samples. With `accumulation` it looks within each micro-batch, which counts by its share of the samples: the
+    value is then not that of the whole batch. It cannot be kept to a part of the samples (`on`)."""
 
     weight: Weight = 1.0
     """What the term's value is multiplied with; a number or a schedule."""
     on: Part = "all"
     """The samples that the term looks at, and over which it is averaged: those with a label, those without, or all that
-    it can (a term of labels alone: those with one)."""
+    it can (a term that cannot do without labels: those with one)."""
 
     @model_validator(mode="after")
     def _has_what_it_needs(self) -> Self:
         if "labels" in self.needs and self.on == "unlabelled":
             raise ValueError("this term needs labels, so it cannot look at unlabelled samples")
+        if self.relational and self.on != "all":
+            raise ValueError("this term relates samples of a batch to one another, so it looks at all of them")
         return self
 
     @property
     def part(self) -> Part:
-        """The samples that it learns from: `on`, less those that a term of labels alone has no use for."""
-        return "labelled" if self.needs == {"labels"} else self.on
+        """The samples that it learns from: `on`, less those without a label where it needs one."""
+        return "labelled" if "labels" in self.needs else self.on
 
     def sees(self, labelled: int, unlabelled: int) -> int:
         """Return how many of so many samples it learns from."""
         if "labels" in self.needs and not labelled:
             return 0
         return {"all": labelled + unlabelled, "labelled": labelled, "unlabelled": unlabelled}[self.part]
+
+    def refuses_classes(self, classes: int) -> str | None:
+        """Return why it has nothing to teach networks that tell so many classes apart, or None."""
+        return None

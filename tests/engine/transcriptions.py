@@ -1,0 +1,200 @@
+"""Each method's formula once more, as its paper has it: plain loops over numbers, and nothing shared with the engine.
+
+Logarithms of probabilities and all, so only for logits of a moderate size. s = student, t = teacher, y = label or -1.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Row = Sequence[float]
+Rows = Sequence[Row]
+Formula = Callable[[Any, Rows, Rows, Sequence[int]], float]
+
+
+@dataclass(frozen=True)
+class Transcription:
+    """A formula of (term, s, t, y), and settings other than the defaults that it must also hold for."""
+
+    formula: Formula
+    settings: tuple[dict[str, Any], ...] = ()
+
+
+def softmax(row: Row, temperature: float = 1.0) -> list[float]:
+    powers = [math.exp(x / temperature) for x in row]
+    return [power / sum(powers) for power in powers]
+
+
+def sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x))
+
+
+def kl(p: Row, q: Row) -> float:
+    return sum(a * math.log(a / b) for a, b in zip(p, q, strict=True))
+
+
+def cross_entropy(p: Row, q: Row) -> float:
+    return -sum(a * math.log(b) for a, b in zip(p, q, strict=True))
+
+
+def mix(p: Row, q: Row, share: float) -> list[float]:
+    return [share * a + (1 - share) * b for a, b in zip(p, q, strict=True)]
+
+
+def mean(values: Iterable[float]) -> float:
+    found = list(values)
+    return sum(found) / len(found)
+
+
+def one_hot(label: int, classes: int) -> list[float]:
+    return [float(place == label) for place in range(classes)]
+
+
+def labelled(s: Rows, t: Rows, y: Sequence[int]) -> list[tuple[Row, Row, int]]:
+    return [(a, b, label) for a, b, label in zip(s, t, y, strict=True) if label >= 0]
+
+
+def annealed_target(term: Any, s: Rows, t: Rows, y: Sequence[int]) -> float:
+    """BAM: half-way through a line from 0 to 1, unless the share is a number; all teacher where there is no label."""
+    values = []
+    for a, b, label in zip(s, t, y, strict=True):
+        share = (0.5 if hasattr(term.label_share, "start") else term.label_share) if label >= 0 else 0
+        values.append(cross_entropy(mix(one_hot(label, len(a)), softmax(b), share), softmax(a)))
+    return mean(values)
+
+
+def pearson(u: Row, v: Row) -> float:
+    du, dv = [x - mean(u) for x in u], [x - mean(v) for x in v]
+    return sum(a * b for a, b in zip(du, dv, strict=True)) / (math.hypot(*du) * math.hypot(*dv))
+
+
+def dist(term: Any, s: Rows, t: Rows, _: Sequence[int]) -> float:
+    """Huang et al. 2022: inter-class over rows, intra-class over columns."""
+    q, p = ([softmax(row, term.temperature) for row in rows] for rows in (s, t))
+    inter = mean(1 - pearson(a, b) for a, b in zip(q, p, strict=True))
+    intra = mean(1 - pearson(a, b) for a, b in zip(zip(*q, strict=True), zip(*p, strict=True), strict=True))
+    return float(term.temperature**2 * (term.beta * inter + term.gamma * intra))
+
+
+def dkd(term: Any, s: Rows, t: Rows, y: Sequence[int]) -> float:
+    """Zhao et al. 2022, eqs. 2 to 7: the label against the rest, and the others among themselves."""
+    values = []
+    for a, b, label in labelled(s, t, y):
+        q, p = softmax(a, term.temperature), softmax(b, term.temperature)
+        target = kl([p[label], 1 - p[label]], [q[label], 1 - q[label]])
+        places = [place for place in range(len(a)) if place != label]
+        others = kl([p[place] / (1 - p[label]) for place in places], [q[place] / (1 - q[label]) for place in places])
+        values.append(term.alpha * target + term.beta * others)
+    return term.temperature**2 * mean(values)
+
+
+def embedding_cosine(_: Any, s: Rows, t: Rows, __: Sequence[int]) -> float:
+    products = (
+        sum(x * z for x, z in zip(a, b, strict=True)) / (math.hypot(*a) * math.hypot(*b))
+        for a, b in zip(s, t, strict=True)
+    )
+    return mean(1 - product for product in products)
+
+
+def hard_target(term: Any, s: Rows, t: Rows, y: Sequence[int]) -> float:
+    """Szegedy et al. 2016: the label's share is 1 - ε, and ε is spread evenly over all classes."""
+    classes = len(s[0])
+    smooth = lambda label: mix([1 / classes] * classes, one_hot(label, classes), term.label_smoothing)  # noqa: E731
+    return mean(cross_entropy(smooth(label), softmax(a)) for a, _, label in labelled(s, t, y))
+
+
+def jsd(term: Any, s: Rows, t: Rows, _: Sequence[int]) -> float:
+    """Agarwal et al. 2023, eq. 1, P the teacher and Q the student."""
+    values = []
+    for a, b in zip(s, t, strict=True):
+        q, p = softmax(a, term.temperature), softmax(b, term.temperature)
+        m = mix(p, q, term.beta)
+        values.append(term.beta * kl(p, m) + (1 - term.beta) * kl(q, m))
+    return term.temperature**2 * mean(values)
+
+
+def logit_mse(_: Any, s: Rows, t: Rows, __: Sequence[int]) -> float:
+    return mean((x - z) ** 2 for a, b in zip(s, t, strict=True) for x, z in zip(a, b, strict=True))
+
+
+def z_scores(row: Row) -> list[float]:
+    """Sun et al. 2024, algorithm 1, before it is divided by the base temperature."""
+    deviation = math.sqrt(mean((x - mean(row)) ** 2 for x in row))
+    return [(x - mean(row)) / deviation for x in row]
+
+
+def logit_standardized(term: Any, s: Rows, t: Rows, _: Sequence[int]) -> float:
+    rows = zip(s, t, strict=True)
+    values = (kl(softmax(z_scores(b), term.temperature), softmax(z_scores(a), term.temperature)) for a, b in rows)
+    return term.temperature**2 * mean(values)
+
+
+def multilabel(term: Any, s: Rows, t: Rows, _: Sequence[int]) -> float:
+    """Yang et al. 2023: a divergence of two outcomes for each class, added up."""
+    values = []
+    for a, b in zip(s, t, strict=True):
+        pairs = [(sigmoid(z / term.temperature), sigmoid(x / term.temperature)) for x, z in zip(a, b, strict=True)]
+        values.append(sum(kl([p, 1 - p], [q, 1 - q]) for p, q in pairs))
+    return term.temperature**2 * mean(values)
+
+
+def pseudo_label(term: Any, s: Rows, t: Rows, y: Sequence[int]) -> float:
+    values = []
+    for a, b, label in zip(s, t, y, strict=True):
+        if label < 0:
+            p = softmax(b)
+            values.append(-math.log(softmax(a)[p.index(max(p))]) if max(p) >= term.threshold else 0)
+    return mean(values)
+
+
+def reverse_kl(term: Any, s: Rows, t: Rows, _: Sequence[int]) -> float:
+    rows = zip(s, t, strict=True)
+    return term.temperature**2 * mean(kl(softmax(a, term.temperature), softmax(b, term.temperature)) for a, b in rows)
+
+
+def skew_kl(term: Any, s: Rows, t: Rows, _: Sequence[int]) -> float:
+    """Ko et al. 2024: KL(p, α p + (1 - α) q), and KL(q, (1 - α) p + α q) in reverse."""
+    values = []
+    for a, b in zip(s, t, strict=True):
+        q, p = softmax(a, term.temperature), softmax(b, term.temperature)
+        forward = term.direction == "forward"
+        values.append(kl(p, mix(p, q, term.alpha)) if forward else kl(q, mix(p, q, 1 - term.alpha)))
+    return term.temperature**2 * mean(values)
+
+
+def soft_target(term: Any, s: Rows, t: Rows, _: Sequence[int]) -> float:
+    """Hinton et al. 2015, section 2: with the factor T²; the sum over classes, the mean over the batch."""
+    rows = zip(s, t, strict=True)
+    return term.temperature**2 * mean(kl(softmax(b, term.temperature), softmax(a, term.temperature)) for a, b in rows)
+
+
+def teacher_free(term: Any, s: Rows, t: Rows, y: Sequence[int]) -> float:
+    """Yuan et al. 2020, section 5: the virtual teacher's probabilities go through a softmax with τ."""
+    values = []
+    for a, _, label in labelled(s, t, y):
+        rest = (1 - term.correct) / (len(a) - 1)
+        virtual = [term.correct if place == label else rest for place in range(len(a))]
+        values.append(kl(softmax(virtual, term.temperature), softmax(a)))
+    return mean(values)
+
+
+HOT = {"temperature": 2.5}
+TRANSCRIPTIONS: dict[str, Transcription] = {
+    "annealed_target": Transcription(annealed_target, ({"label_share": 0.2}, {"label_share": 1.0})),
+    "dist": Transcription(dist, (HOT, {"beta": 0.5}, {"gamma": 0.0})),
+    "dkd": Transcription(dkd, (HOT, {"alpha": 0.3, "beta": 0.5}, {"temperature": 1.0})),
+    "embedding_cosine": Transcription(embedding_cosine),
+    "hard_target": Transcription(hard_target, ({"label_smoothing": 0.2},)),
+    "jsd": Transcription(jsd, (HOT, {"beta": 0.1}, {"beta": 0.9})),
+    "logit_mse": Transcription(logit_mse),
+    "logit_standardized": Transcription(logit_standardized, (HOT,)),
+    "multilabel": Transcription(multilabel, (HOT,)),
+    "pseudo_label": Transcription(pseudo_label, ({"threshold": 0.6},)),
+    "reverse_kl": Transcription(reverse_kl, (HOT,)),
+    "skew_kl": Transcription(
+        skew_kl, (HOT, {"alpha": 0.4}, {"direction": "reverse"}, {"direction": "reverse", "alpha": 0.4})
+    ),
+    "soft_target": Transcription(soft_target, (HOT, {"temperature": 1.0})),
+    "teacher_free": Transcription(teacher_free, (HOT, {"correct": 0.9}, {"temperature": 0.1})),
+}
