@@ -1,32 +1,53 @@
-"""One method and a batch that it can learn from, for the tests that walk all of them. B = batch, C = classes."""
+"""One method and a batch that it can learn from, for the tests that walk all of them.
 
-from collections.abc import Sequence
+B = batch, C = classes. A method of features gets one pair of taps of equal shape, so that no adapter is needed.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
 from pydantic import ValidationError
-from torch import Tensor
+from torch import Tensor, nn
 
-from app.contract.objectives import TERMS, Part, Term
+from app.contract.objectives import TERMS, FeatureTerm, Part, Term
+from app.contract.taps import Layout
 from worker.engine import build
 from worker.engine.batch import Batch, Position
+from worker.engine.held import Held
+from worker.engine.joint import Joint, Setting
+from worker.engine.taps.feature import Feature
 
 HALFWAY = Position(5.0, 10.0)
-METHODS: dict[str, type[Term]] = {term.model_fields["kind"].default: term for term in TERMS if not term.settled}
-"""By kind; those that look into networks are tried on networks, in `test_taps`."""
+METHODS: dict[str, type[Term]] = {term.model_fields["kind"].default: term for term in TERMS}
 PARTS: tuple[Part, ...] = ("all", "labelled", "unlabelled")
+SHAPES: dict[Layout, tuple[int, ...]] = {
+    "map": (3, 4, 2), "tokens": (4, 3), "vector": (5,), "attention": (2, 4, 4), "qkv": (3, 2, 4, 3),
+}  # fmt: skip
+TAP = "there"
 
 
 def example(kind: str, rows: int = 6, classes: int = 4, seed: int = 0, **settings: Any) -> tuple[Term, Batch]:
     """Return a term of weight 1 and a batch in float64; of three rows or more, the first and the last have no label."""
+    term = METHODS[kind](**{"weight": 1.0, **settings})
     draw = torch.Generator().manual_seed(seed)
     student_BC = torch.randn(rows, classes, generator=draw, dtype=torch.float64, requires_grad=True)
     teacher_BC = 3 * torch.randn(rows, classes, generator=draw, dtype=torch.float64)
     labels_B = torch.randint(0, classes, (rows,), generator=draw)
     if rows > 2:
         labels_B[[0, -1]] = -1
-    return METHODS[kind](**{"weight": 1.0, **settings}), whole(student_BC, teacher_BC, labels_B)
+    batch = whole(student_BC, teacher_BC, labels_B)
+    if isinstance(term, FeatureTerm):
+        shape = (rows, *SHAPES[layout_of(term)])
+        student, teacher = (torch.randn(shape, generator=draw, dtype=torch.float64) for _ in range(2))
+        batch = replace(batch, features=held(batch, term, student.requires_grad_(), teacher))
+    return term, batch
+
+
+def layout_of(term: FeatureTerm) -> Layout:
+    """Return the layout of the features that the examples of a term have."""
+    return min(term.reads)
 
 
 def whole(student_BC: Tensor, teacher_BC: Tensor | None, labels_B: Tensor) -> Batch:
@@ -34,41 +55,90 @@ def whole(student_BC: Tensor, teacher_BC: Tensor | None, labels_B: Tensor) -> Ba
     return Batch(student_BC, teacher_BC, labels_B, len(labels_B), int((labels_B >= 0).sum()), HALFWAY)
 
 
+def held(batch: Batch, term: FeatureTerm, student: Tensor, teacher: Tensor) -> Held:
+    """Return the features of a batch."""
+    layout, rows_B = layout_of(term), torch.arange(len(batch.labels_B))
+    features = {TAP: Feature(student, layout)}, {(0, TAP): Feature(teacher, layout)}
+    return Held(*features, rows_B, batch.labels_B, batch.samples, batch.labelled)
+
+
+def settled(term: FeatureTerm, batch: Batch) -> Setting:
+    """Return the setting of a term that has one pair of taps in each of its roles."""
+    student, teacher = batch.held.student[TAP], batch.held.teacher[0, TAP]
+    joint = Joint(teacher.tap(TAP), student.tap(TAP), 1.0)
+    return Setting(dict.fromkeys(term.roles(), (joint,)), batch.labels_B, batch.student_BC.shape[1], nn.Identity(), ())
+
+
+def learnt(batch: Batch) -> tuple[Tensor, ...]:
+    """Return what the student says, and what it holds: all that a loss has a gradient for."""
+    return batch.student_BC, *(found.value for found in (batch.features.student.values() if batch.features else ()))
+
+
+def taught(batch: Batch) -> tuple[Tensor, ...]:
+    """Return what the teacher says, and what it holds."""
+    assert batch.teacher_BC is not None
+    return batch.teacher_BC, *(found.value for found in (batch.features.teacher.values() if batch.features else ()))
+
+
+def rewritten(batch: Batch, student: Sequence[Tensor], teacher: Sequence[Tensor]) -> Batch:
+    """Return the batch with these in place of what is learnt and taught."""
+    batch = replace(batch, student_BC=student[0], teacher_BC=teacher[0])
+    if batch.features is None:
+        return batch
+    found = batch.features
+    students = {
+        name: replace(old, value=new) for (name, old), new in zip(found.student.items(), student[1:], strict=True)
+    }
+    teachers = {
+        name: replace(old, value=new) for (name, old), new in zip(found.teacher.items(), teacher[1:], strict=True)
+    }
+    return replace(batch, features=replace(found, student=students, teacher=teachers))
+
+
+def _labelled(batch: Batch, labels_B: Tensor, rows_B: Tensor, samples: int, labelled: Tensor | int) -> Batch:
+    batch = replace(batch, labels_B=labels_B, samples=samples, labelled=labelled)
+    if batch.features is None:
+        return batch
+    features = replace(batch.features, labels_B=labels_B, rows_B=rows_B, samples=samples, labelled=labelled)
+    return replace(batch, features=features)
+
+
+def relabelled(batch: Batch, labels_B: Tensor) -> Batch:
+    """Return the batch with other labels."""
+    return _labelled(batch, labels_B, torch.arange(len(labels_B)), batch.samples, int((labels_B >= 0).sum()))
+
+
 def piece(batch: Batch, rows: Sequence[int] | Tensor) -> Batch:
     """Return these rows as a micro-batch of the whole."""
     rows_B = torch.as_tensor(rows)
-    assert batch.teacher_BC is not None
-    return replace(
-        batch,
-        student_BC=batch.student_BC[rows_B],
-        teacher_BC=batch.teacher_BC[rows_B],
-        labels_B=batch.labels_B[rows_B],
-    )
+    found = rewritten(batch, *([value[rows_B] for value in values] for values in (learnt(batch), taught(batch))))
+    return _labelled(found, batch.labels_B[rows_B], rows_B, batch.samples, batch.labelled)
 
 
 def alone(batch: Batch, rows: Sequence[int] | Tensor) -> Batch:
     """Return these rows as a batch of their own."""
     found = piece(batch, rows)
-    return replace(found, samples=len(found.labels_B), labelled=int((found.labels_B >= 0).sum()))
+    return _labelled(found, found.labels_B, torch.arange(len(rows)), len(rows), int((found.labels_B >= 0).sum()))
 
 
 def scaled(batch: Batch, student: float, teacher: float) -> Batch:
-    """Return the batch in float32 with larger or smaller logits."""
-    assert batch.teacher_BC is not None
-    student_BC = (batch.student_BC.detach() * student).float().requires_grad_()
-    return replace(batch, student_BC=student_BC, teacher_BC=(batch.teacher_BC * teacher).float())
+    """Return the batch in float32 with larger or smaller numbers."""
+    students = [(value.detach() * student).float().requires_grad_() for value in learnt(batch)]
+    return rewritten(batch, students, [(value * teacher).float() for value in taught(batch)])
 
 
 def loss(term: Term, batch: Batch) -> Tensor:
-    """Return the term's share, times its weight."""
-    value, _ = build.objective([term])(batch)
+    """Return the term's share, times its weight; what it learns itself stands at the same values every time."""
+    torch.manual_seed(0)
+    settle: Callable[[Term], Setting] = lambda found: settled(found, batch)  # type: ignore[arg-type]  # noqa: E731
+    value, _ = build.objective([term], settle).to(batch.student_BC.dtype)(batch)
     return value
 
 
 def gradient(value: Tensor, batch: Batch) -> Tensor:
-    """Return the gradient of the student's logits (B, C)."""
-    (found,) = torch.autograd.grad(value, batch.student_BC)
-    return found
+    """Return the gradient of all that is learnt, side by side (B, ...)."""
+    found = torch.autograd.grad(value, learnt(batch), allow_unused=True, materialize_grads=True)
+    return torch.cat([one.flatten(1) for one in found], 1)
 
 
 def takes(kind: str, part: Part) -> bool:

@@ -1,6 +1,7 @@
 """What holds for every method, whoever adds it: the list of them is the contract's own. B = batch, C = classes."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -8,7 +9,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.contract.objectives import Part
-from tests.engine.methods import METHODS, PARTS, alone, example, gradient, loss, piece, scaled, takes
+from tests.engine.methods import (
+    METHODS,
+    PARTS,
+    alone,
+    example,
+    gradient,
+    learnt,
+    loss,
+    piece,
+    relabelled,
+    rewritten,
+    scaled,
+    takes,
+    taught,
+)
 from tests.engine.transcriptions import TRANSCRIPTIONS
 from worker.engine.batch import Batch
 from worker.engine.top_k import top_k
@@ -21,9 +36,9 @@ every_part = pytest.mark.parametrize(
 SETTINGS = [(kind, more) for kind, found in TRANSCRIPTIONS.items() for more in ({}, *found.settings)]
 
 
-def numbers(batch: Batch) -> tuple[list[list[float]], list[list[float]], list[int]]:
-    assert batch.teacher_BC is not None
-    return batch.student_BC.tolist(), batch.teacher_BC.tolist(), batch.labels_B.tolist()
+def numbers(batch: Batch) -> tuple[list[Any], list[Any], list[int]]:
+    """Return what a formula is about: the outputs of student and teacher, or their features, and the labels."""
+    return learnt(batch)[-1].tolist(), taught(batch)[-1].tolist(), batch.labels_B.tolist()
 
 
 def test_every_method_is_transcribed() -> None:
@@ -43,8 +58,7 @@ def test_the_value_is_the_papers_formula(kind: str, more: dict[str, object], cla
 def test_a_student_like_its_teacher_has_nothing_to_learn(kind: str, more: dict[str, object]) -> None:
     """Where the paper's formula is 0 then; methods of labels want something else."""
     term, batch = example(kind, **more)
-    assert batch.teacher_BC is not None
-    same = replace(batch, student_BC=batch.teacher_BC.clone().requires_grad_())
+    same = rewritten(batch, [value.clone().requires_grad_() for value in taught(batch)], taught(batch))
     expected, found = TRANSCRIPTIONS[kind].formula(term, *numbers(same)), loss(term, same)
     assert found.item() == pytest.approx(expected, rel=1e-9, abs=1e-12)
     if abs(expected) < 1e-9:
@@ -55,7 +69,7 @@ def test_a_student_like_its_teacher_has_nothing_to_learn(kind: str, more: dict[s
 @pytest.mark.parametrize(("kind", "more"), SETTINGS)
 def test_gradients_agree_with_finite_differences(kind: str, more: dict[str, object]) -> None:
     term, batch = example(kind, 4, **{**more, "weight": 0.7})
-    assert torch.autograd.gradcheck(lambda s: loss(term, replace(batch, student_BC=s)), (batch.student_BC,))
+    assert torch.autograd.gradcheck(lambda *s: loss(term, rewritten(batch, s, taught(batch))), learnt(batch))
 
 
 @every_part
@@ -68,14 +82,12 @@ def test_the_order_of_the_batch_is_nothing(kind: str, part: Part) -> None:
 
 
 @every_method
-def test_the_teachers_logits_stay_what_they_are(kind: str) -> None:
+def test_what_both_networks_say_stays_what_it_is(kind: str) -> None:
     term, batch = example(kind)
-    assert batch.teacher_BC is not None
-    before, student_BC = batch.teacher_BC.clone(), batch.student_BC.clone()
+    before = [value.clone() for value in (*taught(batch), *learnt(batch))]
     gradient(loss(term, batch), batch)
-    assert torch.equal(batch.teacher_BC, before)
-    assert torch.equal(batch.student_BC, student_BC)
-    assert not batch.teacher_BC.requires_grad
+    assert all(torch.equal(value, old) for value, old in zip((*taught(batch), *learnt(batch)), before, strict=True))
+    assert not any(value.requires_grad for value in taught(batch))
 
 
 @every_method
@@ -143,9 +155,9 @@ def test_relations_are_between_all_samples_of_a_batch(kind: str) -> None:
 def test_a_mixed_sample_goes_from_one_label_to_the_other(kind: str, share: float) -> None:
     term, batch = example(kind, on="all")
     first_B, second_B = torch.tensor([0, 1, 2, 3, 0, 1]), torch.tensor([3, 2, 1, 0, 3, 2])
-    batch = replace(batch, labels_B=first_B, labelled=6)
+    batch = relabelled(batch, first_B)
     mixed = replace(batch, blend=Blend(second_B, torch.full((6,), share, dtype=torch.float64)))
-    plain = replace(batch, labels_B=first_B if share else second_B)
+    plain = relabelled(batch, first_B if share else second_B)
     torch.testing.assert_close(loss(term, mixed), loss(term, plain))
 
 

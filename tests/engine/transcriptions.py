@@ -1,6 +1,7 @@
 """Each method's formula once more, as its paper has it: plain loops over numbers, and nothing shared with the engine.
 
-Logarithms of probabilities and all, so only for logits of a moderate size. s = student, t = teacher, y = label or -1.
+Logarithms of probabilities and all, so only for logits of a moderate size. s = student, t = teacher, y = label or -1;
+s and t are outputs, or for methods of features what lies at the one pair of taps.
 """
 
 import math
@@ -10,7 +11,8 @@ from typing import Any
 
 Row = Sequence[float]
 Rows = Sequence[Row]
-Formula = Callable[[Any, Rows, Rows, Sequence[int]], float]
+Maps = Sequence[Sequence[Rows]]
+Formula = Callable[[Any, Any, Any, Sequence[int]], float]
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,22 @@ def annealed_target(term: Any, s: Rows, t: Rows, y: Sequence[int]) -> float:
     return mean(values)
 
 
+def attention(channels: Sequence[Rows], power: int) -> list[float]:
+    """Zagoruyko & Komodakis 2017: the sum of powers over channels, divided by its length."""
+    rows, columns = range(len(channels[0])), range(len(channels[0][0]))
+    found = [sum(abs(rows_KHW[row][column]) ** power for rows_KHW in channels) for row in rows for column in columns]
+    return [x / math.hypot(*found) for x in found]
+
+
+def attention_transfer(term: Any, s: Maps, t: Maps, _: Sequence[int]) -> float:
+    """Zagoruyko & Komodakis 2017: eq. 2 has the length of the difference, their code its mean square."""
+    values = []
+    for a, b in zip(s, t, strict=True):
+        apart = [x - z for x, z in zip(attention(a, term.power), attention(b, term.power), strict=True)]
+        values.append(mean(x**2 for x in apart) if term.formulation == "code" else math.hypot(*apart) / 2)
+    return mean(values)
+
+
 def pearson(u: Row, v: Row) -> float:
     du, dv = [x - mean(u) for x in u], [x - mean(v) for x in v]
     return sum(a * b for a, b in zip(du, dv, strict=True)) / (math.hypot(*du) * math.hypot(*dv))
@@ -102,6 +120,16 @@ def hard_target(term: Any, s: Rows, t: Rows, y: Sequence[int]) -> float:
     classes = len(s[0])
     smooth = lambda label: mix([1 / classes] * classes, one_hot(label, classes), term.label_smoothing)  # noqa: E731
     return mean(cross_entropy(smooth(label), softmax(a)) for a, _, label in labelled(s, t, y))
+
+
+def hint(_: Any, s: Maps, t: Maps, __: Sequence[int]) -> float:
+    """Romero et al. 2015, eq. 3, where no regressor is needed; a mean, not half a sum."""
+    both = [zip(flat(a), flat(b), strict=True) for a, b in zip(s, t, strict=True)]
+    return mean((x - z) ** 2 for pairs in both for x, z in pairs)
+
+
+def flat(nested: Any) -> list[float]:
+    return [x for part in nested for x in flat(part)] if isinstance(nested, list) else [nested]
 
 
 def jsd(term: Any, s: Rows, t: Rows, _: Sequence[int]) -> float:
@@ -182,10 +210,14 @@ def teacher_free(term: Any, s: Rows, t: Rows, y: Sequence[int]) -> float:
 HOT = {"temperature": 2.5}
 TRANSCRIPTIONS: dict[str, Transcription] = {
     "annealed_target": Transcription(annealed_target, ({"label_share": 0.2}, {"label_share": 1.0})),
+    "attention_transfer": Transcription(
+        attention_transfer, ({"formulation": "paper"}, {"power": 1}, {"power": 4, "formulation": "paper"})
+    ),
     "dist": Transcription(dist, (HOT, {"beta": 0.5}, {"gamma": 0.0})),
     "dkd": Transcription(dkd, (HOT, {"alpha": 0.3, "beta": 0.5}, {"temperature": 1.0})),
     "embedding_cosine": Transcription(embedding_cosine),
     "hard_target": Transcription(hard_target, ({"label_smoothing": 0.2},)),
+    "hint": Transcription(hint),
     "jsd": Transcription(jsd, (HOT, {"beta": 0.1}, {"beta": 0.9})),
     "logit_mse": Transcription(logit_mse),
     "logit_standardized": Transcription(logit_standardized, (HOT,)),
