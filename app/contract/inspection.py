@@ -8,6 +8,7 @@ from app.contract.base import Contract
 from app.contract.errors import Problem
 from app.contract.preprocessing import Preprocessing
 from app.contract.samples import SampleKind
+from app.contract.taps import Tap
 
 
 class Tensor(Contract):
@@ -65,6 +66,11 @@ class ModelInspection(Contract):
     """What was found and left aside."""
     onnx: OnnxModel | None = None
     """Of an ONNX model: what goes in and comes out."""
+    taps: list[Tap] | None = None
+    """Where features can be learnt from or with: short names first, then modules' paths. Null where only a worker's
+    look at real samples can tell."""
+    tap_sample: tuple[int, ...] | None = None
+    """The sample on which the shapes were seen, (tokens,) of texts; others may give other rows, columns or tokens."""
     problems: list[Problem] = Field(default_factory=list)
     """Why the model was rejected; empty when it is ready."""
 

@@ -41,6 +41,21 @@ class Tap(Contract):
         return width
 
 
+def map_tap(name: str, shape: tuple[int, ...]) -> Tap:
+    """Return a tap of channels, rows, columns."""
+    return Tap(name=name, layout="map", shape=shape)
+
+
+def tokens_tap(name: str, tokens: int | None, channels: int) -> Tap:
+    """Return a tap of tokens or steps."""
+    return Tap(name=name, layout="tokens", shape=(tokens, channels))
+
+
+def vector_tap(name: str, channels: int) -> Tap:
+    """Return a tap of one vector a sample."""
+    return Tap(name=name, layout="vector", shape=(channels,))
+
+
 class Pair(Contract):
     """Where the student is to become like the teacher; `"stage:1"` alone means the same name in both.
 
@@ -65,6 +80,11 @@ Layers = Annotated[
 
 class Unknown(ValueError):
     """A tap that a network does not have."""
+
+
+def is_short(name: str) -> bool:
+    """Return whether a name is not the path of a module."""
+    return name in {"pooled", "logits"} or ":" in name
 
 
 def all_alike(name: str) -> bool:

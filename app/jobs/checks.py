@@ -13,6 +13,7 @@ from app.contract.states import InspectionState
 from app.contract.students import unstarted, untrainable
 from app.contract.views import Fresh
 from app.db.tables import Dataset, Model
+from app.jobs import feature_checks
 from app.jobs.named import Named, inspected_names, student_class_names, student_preprocessing, teacher_pointer
 from app.models.registered import architecture_of, class_names_of, is_resolved, preprocessing_of
 
@@ -29,6 +30,7 @@ def errors(spec: JobSpec, named: Named, max_parameters: int) -> list[Problem]:
         *_terms(spec, named),
         *_reads(spec, named),
         *_exports(spec, named),
+        *feature_checks.problems(spec, named, inspected(named.dataset)),
         *_fits_data(spec, named),
     ]
 

@@ -9,12 +9,13 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from app.contract.architectures import Architecture, Lstm, Mlp, Resnet, Textcnn, Timm, Transformers
-from app.contract.taps import Pair, Unknown, named, resolved
+from app.contract.taps import Pair, Unknown, is_short, named, resolved
 from tests.engine.folders import RESNET, SMALL_RESNET, events, make
 from tests.engine.texts import TINY_BERT
 from worker.engine import build
 from worker.engine.samples import Inputs, Tokens
 from worker.engine.taps.listener import Listener, Silent
+from worker.engine.taps.listing import listing
 from worker.engine.taps.survey import survey
 
 VIT = Timm(name="vit_tiny_patch16_224", classes=3, image_size=32, arguments={"patch_size": 8, "depth": 2})
@@ -159,3 +160,26 @@ def test_taps_that_do_not_fit_are_refused_before_training(
     folder = make(tmp_path, teacher=RESNET, student=SMALL_RESNET, spec={"objective": [term]})
     with pytest.raises(Exception, match=words):
         run_here(folder)
+
+
+@pytest.mark.parametrize(("architecture", "shape", "_expected"), CASES, ids=lambda case: getattr(case, "kind", ""))
+def test_the_service_knows_short_names_as_the_network_has_them(
+    architecture: Architecture, shape: tuple[int, ...], _expected: object
+) -> None:
+    told = architecture.short_taps(shape)
+    with torch.no_grad():
+        found = survey(architecture, build.network(architecture).eval(), inputs_of(shape))
+    if told is not None:
+        assert told == [tap for tap in found if is_short(tap.name)]
+
+
+@pytest.mark.parametrize(("architecture", "_shape", "expected"), CASES, ids=lambda case: getattr(case, "kind", ""))
+def test_an_inspection_lists_taps_without_memory(
+    architecture: Architecture, _shape: object, expected: dict[str, object]
+) -> None:
+    found = listing(architecture)
+    assert found is not None
+    assert {tap.name: tap.layout for tap in found[1] if tap.name in expected} == {
+        name: layout
+        for name, (layout, _) in expected.items()  # type: ignore[misc, attr-defined]
+    }

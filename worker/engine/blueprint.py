@@ -90,7 +90,7 @@ def own_misfit(architecture: Family) -> str | None:
     for samples, training in product(_TRIED, (True, False)):
         try:
             with torch.no_grad():
-                answer = network.train(training)(_made_up(architecture, samples, shape))
+                answer = network.train(training)(made_up(architecture, samples, shape))
         except Exception as error:  # noqa: BLE001 - whatever operators do when they are fed wrongly
             return _reason(error)
         if answer.shape != (samples, architecture.classes) or not answer.is_floating_point():
@@ -99,7 +99,8 @@ def own_misfit(architecture: Family) -> str | None:
     return None
 
 
-def _made_up(architecture: Family, samples: int, shape: tuple[int, ...]) -> Inputs:
+def made_up(architecture: Family, samples: int, shape: tuple[int, ...]) -> Inputs:
+    """Return a batch of samples of a shape, without memory; of texts without padding."""
     if architecture.embeds() is None:
         return torch.empty(samples, *shape, device="meta")
     ids_BL = torch.empty(samples, *shape, dtype=torch.int64, device="meta")

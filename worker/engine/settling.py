@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from app.contract.architectures import Family
+from app.contract.joining import Misfit, joined, known
 from app.contract.objectives import FeatureTerm, Term
 from app.contract.states import FailureCode
-from app.contract.taps import Tap, Unknown, resolved
+from app.contract.taps import Tap, Unknown
 from worker.engine.failures import EngineFailure
 from worker.engine.joint import Joint, Setting
 from worker.engine.modes import evaluating
@@ -46,36 +47,32 @@ class Settler:
     def _joints(self, term: FeatureTerm) -> dict[str, tuple[Joint, ...]]:
         if term.member >= len(self._teachers):
             raise _failure(term, f"there is no teacher {term.member}, counted from 0")
-        teacher, student = self._taps(self._teachers[term.member]), self._taps(self._student)
-        found = {}
-        for role, pairs in term.roles().items():
-            try:
-                named = resolved(pairs, list(teacher), list(student))
-            except Unknown as unknown:
-                raise _failure(term, str(unknown)) from None
-            whole = sum(pair.weight for pair in named)
-            found[role] = tuple(
-                Joint(teacher[pair.teacher], student[pair.student], pair.weight / whole, term.member) for pair in named
-            )
-            for joint in found[role]:
-                if reason := self._misfit(term, joint):
-                    raise _failure(term, reason)
-        return found
+        try:
+            found = joined(term, known(self._taps(self._teachers[term.member])), known(self._taps(self._student)))
+        except (Unknown, Misfit) as refusal:
+            raise _failure(term, str(refusal)) from None
+        joints = {
+            role: tuple(Joint(teacher, student, share, term.member) for teacher, student, share in pairs)
+            for role, pairs in found.items()
+        }
+        for joint in (joint for made in joints.values() for joint in made):
+            if reason := self._misread(term, joint):
+                raise _failure(term, reason)
+        return joints
 
-    def _misfit(self, term: FeatureTerm, joint: Joint) -> str | None:
-        if reason := term.refuses_pair(joint.teacher, joint.student):
-            return reason
+    def _misread(self, term: FeatureTerm, joint: Joint) -> str | None:
+        """Return why a pair cannot go token by token, or None."""
         alike = self._teachers[joint.member][2] is self._student[2]
         if term.joins == "free" or joint.teacher.layout not in _PER_TOKEN or None not in joint.teacher.shape or alike:
             return None
         return f"'{joint.student.name}' goes token by token, and teacher and student read other tokens"
 
-    def _taps(self, member: tuple[Family, nn.Module, Sight]) -> dict[str, Tap]:
+    def _taps(self, member: tuple[Family, nn.Module, Sight]) -> list[Tap]:
         architecture, network, sight = member
         if id(network) not in self._known:
             with evaluating(network):
                 self._known[id(network)] = survey(architecture, network, sight.plain(self._rows_B))
-        return {tap.name: tap for tap in self._known[id(network)]}
+        return self._known[id(network)]
 
 
 def _failure(term: Term, reason: str) -> EngineFailure:

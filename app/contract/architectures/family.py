@@ -6,6 +6,7 @@ from pydantic import Field
 
 from app.contract.base import Contract
 from app.contract.samples import SampleKind
+from app.contract.taps import Tap
 
 Width = Annotated[int, Field(ge=1, le=65_536)]
 Depth = Annotated[int, Field(ge=1, le=64)]
@@ -80,6 +81,14 @@ class Family(Contract):
     def undrawn(self) -> list[str]:
         """Return the tensors for which nobody knows how they are drawn anew: they start from stored values only."""
         return []
+
+    def typical_sample(self) -> tuple[int, ...] | None:
+        """Return the shape of a sample that it could take, for a look at what becomes of one; of texts (tokens,)."""
+        return self.own_sample()
+
+    def short_taps(self, shape: tuple[int, ...]) -> list[Tap] | None:
+        """Return the taps with short names, for samples of this shape; None where only the network itself can tell."""
+        return None
 
     def own_sample(self) -> tuple[int, ...] | None:
         """Return the shape of a sample that it takes, where it says one; of texts (tokens,)."""

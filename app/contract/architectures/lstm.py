@@ -6,6 +6,7 @@ from pydantic import Field
 
 from app.contract.architectures.family import Depth, Family, Vocabulary, Width
 from app.contract.samples import SampleKind
+from app.contract.taps import Tap, tokens_tap, vector_tap
 
 
 class Lstm(Family):
@@ -57,6 +58,15 @@ class Lstm(Family):
         if self.vocabulary is not None:
             return "the exporter fixes how many steps an LSTM makes, and texts are of any length"
         return super().refuses_onnx()
+
+    def typical_sample(self) -> tuple[int, ...]:
+        return (8,) if self.vocabulary is not None else (8, self.inputs)
+
+    def short_taps(self, shape: tuple[int, ...]) -> list[Tap]:
+        steps = shape[0] if self.vocabulary is None else None
+        width = self.hidden * self._directions
+        hidden = [tokens_tap("hidden:0", steps, self.inputs), tokens_tap("hidden:1", steps, width)]
+        return [*hidden, vector_tap("pooled", width), vector_tap("logits", self.classes)]
 
     def embeds(self) -> int | None:
         return self.vocabulary

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from app.contract.architectures.family import Family, Width
+from app.contract.taps import Tap, vector_tap
 
 
 class Mlp(Family):
@@ -36,6 +37,14 @@ class Mlp(Family):
 
     def size(self) -> int:
         return sum((width + 1) * following for width, following in self._layers())
+
+    def typical_sample(self) -> tuple[int, ...]:
+        return (self.inputs,)
+
+    def short_taps(self, shape: tuple[int, ...]) -> list[Tap]:
+        widths = [self.inputs, *self.hidden]
+        hidden = [vector_tap(f"hidden:{number}", width) for number, width in enumerate(widths)]
+        return [*hidden, vector_tap("pooled", widths[-1]), vector_tap("logits", self.classes)]
 
     def _layers(self) -> list[tuple[int, int]]:
         return list(pairwise([self.inputs, *self.hidden, self.classes]))

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal, NamedTuple
 from pydantic import Field, field_validator
 
 from app.contract.architectures.family import Family, Width
+from app.contract.taps import Tap, map_tap, vector_tap
 
 _SMALLEST = 8
 """Pixels: the last stage still sees 2 x 2."""
@@ -87,6 +88,18 @@ class Resnet(Family):
         norms = self.widths[0] + sum((2 + block.projects) * block.width for block in self._layout())
         convolutions = self._stem() + sum(block.weights for block in self._layout())
         return convolutions + 2 * norms + (self.widths[-1] + 1) * self.classes
+
+    def typical_sample(self) -> tuple[int, ...]:
+        return (self.channels, 32, 32)
+
+    def short_taps(self, shape: tuple[int, ...]) -> list[Tap]:
+        sizes = [shape[1:]]
+        for _ in range(2):
+            sizes.append(tuple(ceil(pixels / 2) for pixels in sizes[-1]))
+        maps = [(width, *size) for width, size in zip(self.widths[1:], sizes, strict=True)]
+        stages = [map_tap(f"stage:{number}", shape) for number, shape in enumerate(maps)]
+        before = [map_tap(f"preact:{number}", shape) for number, shape in enumerate(maps)]
+        return [*stages, *before, vector_tap("pooled", self.widths[-1]), vector_tap("logits", self.classes)]
 
     def _stem(self) -> int:
         return _KERNEL * self.channels * self.widths[0]

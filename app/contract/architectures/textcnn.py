@@ -6,6 +6,7 @@ from pydantic import Field
 
 from app.contract.architectures.family import Family, Vocabulary, Width
 from app.contract.samples import SampleKind
+from app.contract.taps import Tap, tokens_tap, vector_tap
 
 
 class Textcnn(Family):
@@ -42,6 +43,13 @@ class Textcnn(Family):
     def size(self) -> int:
         convolutions = sum(self.filters * (width * self.embedding + 1) for width in self.widths)
         return self.vocabulary * self.embedding + convolutions + self.classes * (self.filters * len(self.widths) + 1)
+
+    def typical_sample(self) -> tuple[int, ...]:
+        return (8,)
+
+    def short_taps(self, shape: tuple[int, ...]) -> list[Tap]:
+        pooled = vector_tap("pooled", self.filters * len(self.widths))
+        return [tokens_tap("hidden:0", None, self.embedding), pooled, vector_tap("logits", self.classes)]
 
     def embeds(self) -> int:
         return self.vocabulary

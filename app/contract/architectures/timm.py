@@ -79,5 +79,8 @@ class Timm(Family):
     def flops(self, shape: tuple[int, ...]) -> None:
         return None
 
+    def typical_sample(self) -> tuple[int, ...]:
+        return (self.channels, *(self.pixels or (224, 224)))
+
     def size(self) -> None:
         return None

@@ -96,6 +96,9 @@ class Transformers(Family):
     def flops(self, shape: tuple[int, ...]) -> None:
         return None
 
+    def typical_sample(self) -> tuple[int, ...]:
+        return (min(8, self.longest() or 8),)
+
     def size(self) -> None:
         return None
 

@@ -8,6 +8,7 @@ import torch
 from app.contract.architectures import Onnx
 from app.contract.errors import Problem
 from app.contract.inspection import ModelInspection, OnnxModel, Port, Tensor
+from app.contract.taps import vector_tap
 from worker.engine import onnx_file
 from worker.engine.architectures.onnx import Network
 from worker.engine.failures import Refused
@@ -27,7 +28,8 @@ def inspect_onnx(
         finding = _stored(file)
         _check_registration(file, key_map, max_parameters)
         network = Network(family, file, threads=1)
-        finding = finding.model_copy(update={"onnx": _described(file, network)})
+        taps = [vector_tap("logits", family.classes)]
+        finding = finding.model_copy(update={"onnx": _described(file, network), "taps": taps})
         _try_out(network)
     except Refused as refusal:
         problems = [Problem(detail=sentence) for sentence in refusal.problems]

@@ -22,7 +22,7 @@ from worker.engine.inspection.folder_archive import CONFIG, Folder, read_folder
 from worker.engine.inspection.folder_task import embedding_of, gives_embeddings
 from worker.engine.inspection.folder_tokenizer import tokenizer_of
 from worker.engine.inspection.folder_weights import tensors_of, under_own_names
-from worker.engine.inspection.models import judge
+from worker.engine.inspection.models import judge, with_taps
 from worker.engine.inspection.own_preprocessing import unusable
 from worker.engine.inspection.weights import Weights
 
@@ -46,7 +46,7 @@ def inspect_folder(
             tensor_file.write(converted, weights.tensors, {"format": "pt"})
     except Refused as refusal:
         return ModelInspection(problems=[Problem(detail=sentence) for sentence in refusal.problems]), None
-    return finding, resolved
+    return with_taps(finding, resolved.architecture), resolved
 
 
 def _resolved(folder: Folder, subject: InspectModel) -> Resolved:

@@ -19,6 +19,7 @@ from worker.engine.fit import Fit, Shape, compare, listed
 from worker.engine.inspection.black_boxes import inspect_onnx
 from worker.engine.inspection.own_preprocessing import own_preprocessing, unusable
 from worker.engine.inspection.weights import Weights, read_weights
+from worker.engine.taps.listing import listing
 
 
 def inspect_model(
@@ -37,7 +38,14 @@ def inspect_model(
     finding = _with_sight(judge(weights, own, subject.key_map), weights.metadata, architecture, subject.preprocessing)
     if not finding.problems and weights.format == "pickled state dict":
         tensor_file.write(converted, weights.tensors, {"format": "pt"})
-    return finding
+    return with_taps(finding, architecture)
+
+
+def with_taps(finding: ModelInspection, architecture: Family) -> ModelInspection:
+    """Return the finding with the network's taps, unless it is rejected."""
+    if finding.problems or (found := listing(architecture)) is None:
+        return finding
+    return finding.model_copy(update={"tap_sample": found[0], "taps": found[1]})
 
 
 def _outlined(architecture: Family, max_parameters: int | None) -> dict[str, Tensor]:
