@@ -5,15 +5,18 @@ from typing import Any
 
 from app.contract.resources import Dataset, File, Page
 from app.contract.states import InspectionState
-from app.contract.transfer import Splits, Table, Text, TransferFormat
+from app.contract.transfer import Splits, Table, TaggedWords, Text, TransferFormat
 from stillhouse import calls
 from stillhouse.errors import DatasetRejected
 from stillhouse.files import Files
 from stillhouse.models import SETTLED
 from stillhouse.pages import every, same
-from stillhouse.sources import Arrays, arrays_file, holds_texts
+from stillhouse.sources import Arrays, arrays_file, holds_texts, holds_words
 from stillhouse.transport import Transport
 from stillhouse.waiting import wait_until
+
+_IN_ROWS = {"text", "table", "tagged_words"}
+"""Formats whose columns in memory are written as JSON Lines."""
 
 
 class Datasets:
@@ -36,15 +39,18 @@ class Datasets:
         """Upload a transfer set, register it, and wait until the service has inspected it.
 
         `data`: a path, arrays by name (`{"inputs": ..., "labels": ..., "split": ...}`; a label of -1 means none),
-        texts (`{"text": [...], "label": [...], "split": [...]}`; None or -1 means none), columns of a table, or a file
-        uploaded before. `format` says what a file holds: `{"kind": "text"}` or `{"kind": "table"}` for CSV, JSON Lines
-        or Parquet, `{"kind": "images"}` for class folders in a .zip, .tar or .tar.gz file, or a Parquet column; by
-        default arrays (.npz or .safetensors). Raises DatasetRejected with the problems found, and WaitTimeout after
-        `timeout` seconds.
+        texts (`{"text": [...], "label": [...], "split": [...]}`; None or -1 means none), lists of words (`{"tokens":
+        [[...], ...], "tags": [[...], ...]}`), columns of a table, or a file uploaded before. `format` says what a file
+        holds: `{"kind": "text"}` or `{"kind": "table"}` for CSV, JSON Lines or Parquet, `{"kind": "tagged_words"}` for
+        JSON Lines or Parquet, `{"kind": "images"}` for class folders in a .zip, .tar or .tar.gz file, or a Parquet
+        column; by default arrays (.npz or .safetensors). Raises DatasetRejected with the problems found, and
+        WaitTimeout after `timeout` seconds.
         """
         if format is None and holds_texts(data):
             format = Text() if {"text", "sentence"} & set(data) else Table()  # noqa: A001  # as above
-        file = data if isinstance(data, File) else self._upload(data, in_rows=_kind(format) in {"text", "table"})
+        if format is None and holds_words(data):
+            format = TaggedWords()  # noqa: A001  # as above
+        file = data if isinstance(data, File) else self._upload(data, in_rows=_kind(format) in _IN_ROWS)
         dataset = self._transport.send(
             calls.register("/v1/datasets", Dataset, file=file.id, format=format, splits=splits, name=name)
         )

@@ -63,6 +63,15 @@ def holds_texts(arrays: Any) -> TypeGuard[Mapping[str, Any]]:
     return any(isinstance(next(iter(column), None), str) for column in arrays.values())
 
 
+def holds_words(arrays: Any) -> TypeGuard[Mapping[str, Any]]:
+    """Return whether these are columns by name, one of them of lists of words."""
+    if not isinstance(arrays, Mapping):
+        return False
+    lists = next((arrays[name] for name in ("tokens", "words") if name in arrays), ())
+    first = next(iter(lists), None)
+    return isinstance(first, list | tuple) and bool(first) and isinstance(first[0], str)
+
+
 def _write_state_dict(state: Mapping[str, Any], path: Path) -> None:
     from safetensors.torch import save_file  # noqa: PLC0415  # only those who hand over a network have it
 

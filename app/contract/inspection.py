@@ -127,18 +127,23 @@ class DatasetInspection(Contract):
     labels: Tensor | None = None
     labelled: int = 0
     unlabelled: int = 0
+    """Samples; a list of words is labelled where one of them is."""
     classes: int | None = None
     """Largest label + 1, or the number of class names."""
     class_names: list[str] = Field(default_factory=list)
     """Of classes 0, 1, ... (first 1,000); empty where the labels are numbers."""
     class_counts: list[int] = Field(default_factory=list)
-    """Labelled samples of each class (first 1,000 classes)."""
+    """Labelled samples, or words, of each class (first 1,000 classes)."""
     splits: dict[str, int] = Field(default_factory=dict)
     """Samples in each part."""
     labelled_splits: dict[str, int] = Field(default_factory=dict)
     """Labelled samples in each part."""
+    word_splits: dict[str, int] = Field(default_factory=dict)
+    """Of lists of words: words in each part."""
+    labelled_word_splits: dict[str, int] = Field(default_factory=dict)
+    """Words in each part that have a label."""
     lengths: Lengths | None = None
-    """Of texts."""
+    """Of texts and lists of words."""
     columns: list[TableColumn] = Field(default_factory=list)
     """Of tables."""
     preview: list[dict[str, Any]] = Field(default_factory=list)
@@ -148,6 +153,13 @@ class DatasetInspection(Contract):
     @property
     def sample_shape(self) -> tuple[int, ...] | None:
         """The shape of one sample, empty for text; None where it is not known."""
-        if self.sample_kind == "text":
+        if self.sample_kind in {"text", "words"}:
             return ()
         return self.inputs.shape[1:] if self.inputs else None
+
+    def to_learn_from(self, part: str) -> tuple[int, int]:
+        """Return how many labels a part has, and how many samples (of lists, words) without one."""
+        whole, labelled = self.splits, self.labelled_splits
+        if self.sample_kind == "words":
+            whole, labelled = self.word_splits, self.labelled_word_splits
+        return labelled.get(part, 0), whole.get(part, 0) - labelled.get(part, 0)

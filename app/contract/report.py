@@ -29,8 +29,23 @@ class EmbeddingScores(Contract):
     """Rank correlation of the cosines between all pairs of (the first 500) samples; null where they do not differ."""
 
 
+class EntityScores(Contract):
+    """How a network's entities fit the labels', as seqeval and conlleval count: right are those of the right words and
+    kind. An entity begins with B, and also with an I that goes on with nothing."""
+
+    precision: float
+    """Share of the network's entities that are right; 0 where it finds none."""
+    recall: float
+    """Share of the labels' entities that are found; 0 where there are none."""
+    f1: float
+    """Harmonic mean of both."""
+
+
 class Scores(Contract):
-    """One network on the evaluated split. Rates are between 0 and 1; entropies and divergences are in nats."""
+    """One network on the evaluated split. Rates are between 0 and 1; entropies and divergences are in nats.
+
+    Where words are classified, each word counts as a sample.
+    """
 
     accuracy: float | None
     """Share of labelled samples whose class is right; null where the split has no labels."""
@@ -40,6 +55,8 @@ class Scores(Contract):
     """Mean KL(teacher ‖ network) at temperature 1; null for embeddings."""
     embedding: EmbeddingScores | None = None
     """Where the teacher gives embeddings; what is about classes is then null."""
+    entities: EntityScores | None = None
+    """Where the classes are those of named entities (O, and B- and I- of each kind) and the split has labels."""
     nll: float | None
     """Mean negative log-likelihood of the labels."""
     ece: float | None
@@ -67,7 +84,10 @@ class Evaluated(Contract):
 
     split: Literal["test", "validation", "train"]
     samples: int
+    words: int | None = None
+    """Where words are classified: those that teacher and student both see."""
     labelled: int
+    """Samples, or words, that have a label."""
     scaled_on: Literal["test", "validation", "train"] | None
     """Where the scaling temperature was fitted."""
 
@@ -84,7 +104,7 @@ class Confusion(Contract):
     others: bool
     """Whether the last row and column are all other classes together."""
     counts: list[list[int]]
-    """Samples."""
+    """Samples, or words."""
 
 
 class Curve(Contract):

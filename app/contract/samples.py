@@ -2,5 +2,6 @@
 
 from typing import Literal
 
-SampleKind = Literal["array", "image", "text"]
-"""`array`: numbers of any shape; `image`: (channels, height, width), 0 to 255; `text`: a string."""
+SampleKind = Literal["array", "image", "text", "words"]
+"""`array`: numbers of any shape; `image`: (channels, height, width), 0 to 255; `text`: a string; `words`: a list of
+strings, each of which has a label of its own."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from app.contract import class_names, embeddings, reading, teachable
+from app.contract import class_names, embeddings, reading, tagging, teachable
 from app.contract.errors import Problem
 from app.contract.inspection import DatasetInspection
 from app.contract.objectives import Term
@@ -26,7 +26,7 @@ def errors(spec: JobSpec, named: Named, max_parameters: int) -> list[Problem]:
         *_rejected(spec, named),
         *_sizes(spec, named, max_parameters),
         *_classes(spec, named),
-        *_embeddings(spec, named),
+        *_task(spec, named),
         *_terms(spec, named),
         *_reads(spec, named),
         *_exports(spec, named),
@@ -93,9 +93,10 @@ def _exports(spec: JobSpec, named: Named) -> Iterator[Problem]:
         yield Problem(pointer="/export/onnx", detail=refusal)
 
 
-def _embeddings(spec: JobSpec, named: Named) -> Iterator[Problem]:
+def _task(spec: JobSpec, named: Named) -> Iterator[Problem]:
     teachers = [architecture_of(teacher) for teacher in named.teachers]
-    for pointer, detail in embeddings.refusals(spec, teachers, named.student_architecture(spec)):
+    of_embeddings = embeddings.refusals(spec, teachers, named.student_architecture(spec))
+    for pointer, detail in (*of_embeddings, *tagging.refusals(spec, teachers)):
         yield Problem(pointer=pointer, detail=detail)
 
 
@@ -152,7 +153,7 @@ def _takes(spec: JobSpec, named: Named, kind: SampleKind, shape: tuple[int, ...]
 
 
 def _labels(spec: JobSpec, found: DatasetInspection) -> Iterator[Problem]:
-    labelled, unlabelled = _counts(found)
+    labelled, unlabelled = found.to_learn_from("train")
     active = [(index, term) for index, term in enumerate(spec.objective) if max(extremes(term.weight)) > 0]
     if not any(term.sees(labelled, unlabelled) for _, term in active) and (labelled or unlabelled):
         detail = "every term of the objective needs labels, and no training sample of the transfer set has one"
@@ -176,19 +177,13 @@ def _advice(spec: JobSpec, found: DatasetInspection) -> Iterator[Problem]:
         yield Problem(pointer="/training/early_stopping", detail=detail)
     if spec.views != Fresh() and not spec.augmentation:
         yield Problem(pointer="/views", detail="without augmentation there is but one view of each sample")
-    labelled, unlabelled = _counts(found)
+    labelled, unlabelled = found.to_learn_from("train")
     if spec.control and not labelled:
         yield Problem(pointer="/control", detail="without labels there is no student to train without the teacher")
     why = "every training sample has a label" if labelled else "there are no labels"
     for index, term in enumerate(spec.objective):
         if not term.sees(labelled, unlabelled) and not _cannot_do_without(term):
             yield Problem(pointer=f"/objective/{index}", detail=f"{term.title} takes no part: {why}")
-
-
-def _counts(found: DatasetInspection) -> tuple[int, int]:
-    """Return how many training samples carry a label, and how many do not."""
-    labelled = found.labelled_splits.get("train", 0)
-    return labelled, found.splits.get("train", 0) - labelled
 
 
 def inspected(dataset: Dataset) -> DatasetInspection | None:

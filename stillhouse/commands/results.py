@@ -62,12 +62,15 @@ def compared(found: Report) -> str:
         rows.append(_row("same student, no teacher", found.control))
     on = found.evaluated_on
     heads = ("", "ACCURACY", "AGREEMENT", "ECE", "PARAMETERS", "LATENCY")
-    told = f"\non {on.samples} samples of the {on.split} split ({on.labelled} with a label)"
+    whole = f"{on.samples} samples" if on.words is None else f"{on.words} words in {on.samples} samples"
+    told = f"\non {whole} of the {on.split} split ({on.labelled} with a label)"
     return table(heads, rows) + told + (f"\nno control: {found.control_missing}" if found.control_missing else "")
 
 
 def _row(who: str, scores: Scores) -> tuple[str, ...]:
     accuracy = "-" if scores.accuracy is None else f"{scores.accuracy:.1%}"
+    if scores.entities:
+        accuracy += f" (F1 {scores.entities.f1:.1%})"
     ece = "-" if scores.ece is None else f"{scores.ece:.3f}"
     agreement = "-" if scores.agreement is None else f"{scores.agreement:.1%}"
     if near := scores.embedding:

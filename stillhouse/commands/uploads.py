@@ -88,8 +88,8 @@ def upload_dataset(
 ) -> None:
     """Upload a transfer set: arrays (.npz or .safetensors), or what `--format` says.
 
-    `{kind: text}` or `{kind: table}`: CSV, JSON Lines or Parquet. `{kind: images}`: class folders in a .zip, .tar or
-    .tar.gz file, or a Parquet column.
+    `{kind: text}` or `{kind: table}`: CSV, JSON Lines or Parquet. `{kind: tagged_words}`: the last two. `{kind:
+    images}`: class folders in a .zip, .tar or .tar.gz file, or a Parquet column.
 
     Example: `stillhouse upload-dataset reviews.csv --format '{kind: text, label: stars}' --splits '{test: 0.2}'`
     """

@@ -15,6 +15,7 @@ import uvicorn
 from safetensors.numpy import save
 
 from app.contract.inspection import DatasetInspection, Lengths, ModelInspection, Spread, Tensor
+from app.contract.samples import SampleKind
 from app.contract.states import JobState, StopReason
 from app.db.session import Database
 from app.inspections import service as inspections
@@ -82,17 +83,21 @@ class House:
         )
         return {"teacher": model["id"], "student": STUDENT, "transfer_set": dataset["id"]}
 
-    def ready_text(self, architecture: dict[str, Any], preprocessing: dict[str, Any]) -> dict[str, Any]:
-        """Return teacher and transfer set of a spec on texts; the student is still to be named."""
+    def ready_text(
+        self, architecture: dict[str, Any], preprocessing: dict[str, Any], kind: SampleKind = "text"
+    ) -> dict[str, Any]:
+        """Return teacher and transfer set of a spec on texts or lists of words; the student is still to be named."""
         model = self.register("models", architecture=architecture, preprocessing=preprocessing)
         self.inspect(ModelInspection())
-        dataset = self.register("datasets", format={"kind": "text"})
+        dataset = self.register("datasets", format={"kind": "text" if kind == "text" else "tagged_words"})
         spread = Spread(least=1, median=9, p95=20, most=30, mean=9.5)
         self.inspect(
             DatasetInspection(
                 rows=10,
                 inputs=Tensor(name="text", shape=(10,), dtype="string"),
-                sample_kind="text",
+                sample_kind=kind,
+                word_splits={"train": 90, "validation": 10, "test": 0} if kind == "words" else {},
+                labelled_word_splits={"train": 90, "validation": 10, "test": 0} if kind == "words" else {},
                 lengths=Lengths(characters=spread, words=spread),
                 labelled=10,
                 classes=2,

@@ -97,7 +97,7 @@ def test_networks_of_texts_are_no_use_for_arrays(house: House) -> None:
     assert "takes text samples, and these are array" in found["/student/architecture"]
     words = {"student": {**STUDENT, "preprocessing": {"kind": "words"}}}
     (error,) = house.client.post("/v1/jobs", json={**on_arrays, **words}).json()["errors"]
-    assert (error["pointer"], "takes text samples" in error["detail"]) == ("/student", True)
+    assert (error["pointer"], "takes text or words samples" in error["detail"]) == ("/student", True)
 
 
 def test_the_catalog_lists_what_reads(house: House) -> None:

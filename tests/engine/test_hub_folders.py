@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save
 
+from app.contract.architectures import Transformers
 from app.contract.preprocessing import Tokenizer
 from app.contract.registration import HuggingFace, Resolved
 from tests.engine.hub_folders import CONFIG, NAMES, as_json, folder, inspected, inspected_files, sharded, weights
@@ -249,3 +250,22 @@ def test_bombs_are_not_unpacked(tmp_path: Path) -> None:
 
 def test_a_network_larger_than_the_service_takes_is_refused(tmp_path: Path) -> None:
     assert "takes up to 1,000" in said(inspected_files(tmp_path, folder(), max_parameters=1000)[0])
+
+
+def test_a_folder_may_hold_a_classifier_of_words(tmp_path: Path) -> None:
+    own = {**CONFIG, "architectures": ["BertForTokenClassification"], "id2label": {"0": "O", "1": "B-X", "2": "I-X"}}
+    network = build.network(Transformers(config=own, task="token_classification", classes=3))
+    files = folder(config__json=as_json(own), model__safetensors=save(dict(network.state_dict())))
+    finding, resolved = inspected_files(tmp_path, files)
+    assert not finding.problems, said(finding)
+    assert resolved
+    assert isinstance(resolved.architecture, Transformers)
+    assert (resolved.architecture.task, resolved.architecture.classes) == ("token_classification", 3)
+    assert resolved.class_names == ("O", "B-X", "I-X")
+    files = folder(config__json=as_json(CONFIG), model__safetensors=save(dict(network.state_dict())))
+    assert "Tensors have other shapes" in said(
+        inspected_files(tmp_path, files, HuggingFace(task="token_classification"))[0]
+    )
+    body = {name: value for name, value in network.state_dict().items() if not name.startswith("classifier")}
+    finding, _ = inspected_files(tmp_path, folder(config__json=as_json(own), model__safetensors=save(body)))
+    assert "AutoModelForTokenClassification.from_pretrained(folder) adds it" in said(finding)

@@ -65,6 +65,7 @@ def test_the_report(tmp_path: Path, run_here: RunHere) -> None:
     assert report.evaluated_on.model_dump() == {
         "split": "test",
         "samples": 30,
+        "words": None,
         "labelled": 30,
         "scaled_on": "validation",
     }

@@ -153,7 +153,7 @@ def test_arrays_are_not_read(tmp_path: Path, lay_out: LayOut, student: Architect
 
 def test_arrays_take_no_words(tmp_path: Path, lay_out: LayOut) -> None:
     spec = {"student": {"architecture": ARRAYS.model_dump() | {"classes": 3}, "preprocessing": {"kind": "words"}}}
-    with pytest.raises(EngineFailure, match="its preprocessing takes text samples, and these are array"):
+    with pytest.raises(EngineFailure, match="its preprocessing takes text or words samples, and these are array"):
         lay_out(make(tmp_path, inputs=blobs(120)[0], spec=spec))
 
 

@@ -55,7 +55,7 @@ def seen(made: Views, rows: list[int], number: int = 1) -> torch.Tensor:
 
 
 def test_every_augmentation_is_tried_below() -> None:
-    assert set(EXAMPLES) == {step for step in AUGMENTATIONS if step.takes != {"text"}}  # test_text_views.py has those
+    assert set(EXAMPLES) == {step for step in AUGMENTATIONS if "text" not in step.takes}  # test_text_views.py has those
 
 
 @pytest.mark.parametrize("step", EXAMPLES.values(), ids=lambda step: step.kind)

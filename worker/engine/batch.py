@@ -1,6 +1,7 @@
 """What the terms of an objective see of one micro-batch.
 
-Shape suffixes in the engine: N = samples of the set, B = (micro-)batch, C = classes, K = terms, H = log window.
+Shape suffixes in the engine: N = samples of the set, B = (micro-)batch, C = classes, K = terms, H = log window. For the
+terms a sample is whatever is predicted (`worker.engine.units`): of lists of words each word, all lists' in a row.
 """
 
 from dataclasses import dataclass

@@ -70,11 +70,13 @@ class Bench:
         transfer_set = without_labels(transfer_set) if embedding else transfer_set
         self.transfer_set, self.class_orders = class_order.arranged(job, transfer_set)
         check(job, self.transfer_set)
+        self.preparation = Preparation(job, self.transfer_set)
+        self.transfer_set = self.preparation.transfer_set
+        self._tell_unseen()
         self.terms, notice = taking_part(job.spec.objective, self.transfer_set)
         if notice:
             reporter.report(Notice(text=notice))
         self._check_stopping()
-        self.preparation = Preparation(job, self.transfer_set)
         self.teacher_sights, self.student_sight = self.preparation.teacher_sights, self.preparation.student_sight
         for teacher, stored, sight in zip(job.teachers, self.teachers, self.teacher_sights, strict=True):
             trial.check_teacher(teacher.architecture, stored.network, sight, self.plan)
@@ -104,16 +106,17 @@ class Bench:
     def targets(self) -> Targets:
         """What the teachers say of the transfer set."""
         made_on = surroundings.exactness(self.device, "fp32")  # whatever the student computes with
-        rows, looks = self.transfer_set.rows, Looks(self.looks)
+        rows, units, looks = self.transfer_set.rows, self.transfer_set.units, Looks(self.looks)
 
         top, classes = kept_classes(self.job), self.job.student.architecture.classes
 
         def open_store(number: int, part: str, whole: bool, predict: Callable[[Tensor], Tensor]) -> SoftTargets:  # noqa: FBT001
             key, kept = self.targets_key(number, part, whole=whole), None if whole or part != "train" else top
             where = Place(self.folder / self.job.targets_folder, key, made_on)
-            return SoftTargets(where, rows[part].to(self.device), classes, predict, self.stop.check, kept)
+            return SoftTargets(where, rows[part].to(self.device), classes, predict, self.stop.check, kept, units)
 
-        return Targets(self.views, self._ensemble().logits, rows, open_store, looks, self._tell, coarse=top is not None)
+        predict = self._ensemble().logits
+        return Targets(self.views, predict, rows, units, open_store, looks, self._tell, coarse=top is not None)
 
     def targets_key(self, number: int, part: str = "train", *, whole: bool = False) -> str:
         """Return the name of what the teachers say of a part under a view; `whole`: of all classes in any case."""
@@ -124,6 +127,14 @@ class Bench:
         spec = self.job.spec.model_copy(update={"soft_targets": kept})
         pinned = self.job.model_copy(update={"teachers": teachers, "transfer_set": data, "spec": spec})
         return key_of(pinned, number, part)
+
+    def _tell_unseen(self) -> None:
+        if unseen := self.preparation.unseen:
+            whole = self.transfer_set.units.bounds(1)[-1]
+            self._tell(
+                f"{unseen:,} of {whole:,} words take no part, since a teacher or the student does not see them: they "
+                "lie beyond its max_tokens, or its tokenizer makes nothing of them."
+            )
 
     def _tell(self, text: str) -> None:
         self.reporter.report(Notice(text=text))
@@ -149,7 +160,7 @@ class Bench:
     @cached_property
     def plan(self) -> Plan:
         """The student's order of samples."""
-        training, rows_N = self.job.spec.training, self.transfer_set.rows["train"]
+        training, rows_N = self.job.spec.training, self.transfer_set.usable_rows["train"]
         return Plan(
             rows_N=rows_N,
             draws=len(rows_N),

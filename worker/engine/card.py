@@ -14,7 +14,12 @@ from app.contract.report import Scores
 from worker.engine import loading
 from worker.engine.distilled import Distilled
 
-_TASKS = {"text": "text-classification", "image": "image-classification", "array": "tabular-classification"}
+_TASKS = {
+    "text": "text-classification",
+    "words": "token-classification",
+    "image": "image-classification",
+    "array": "tabular-classification",
+}
 
 
 def card(made: Distilled, student: str, plots: Sequence[str] = ()) -> str:
@@ -90,7 +95,11 @@ def _scores(made: Distilled) -> str:
     lines = ["| | " + " | ".join(networks) + " |", "|---|" + "---:|" * len(networks)]
     for field, words, form in _ROWS:
         lines.append(f"| {words} | " + " | ".join(_shown(scores, field, form) for scores in networks.values()) + " |")
-    measured = f"On {on.samples:,} samples of the {on.split} split, of which {on.labelled:,} carry a label."
+    if report.student.entities:
+        shown = ("-" if scores.entities is None else f"{scores.entities.f1:.2%}" for scores in networks.values())
+        lines.insert(3, "| F1 of entities | " + " | ".join(shown) + " |")
+    whole = f"{on.samples:,} samples" if on.words is None else f"{on.words:,} words in {on.samples:,} samples"
+    measured = f"On {whole} of the {on.split} split, of which {on.labelled:,} carry a label."
     control = "The control is the same student, seed and budget without the teacher, on labels alone."
     missing = f"There is no control: {report.control_missing}"
     return f"## Scores\n\n{measured} {control if report.control else missing}\n\n" + "\n".join(lines)

@@ -1,13 +1,21 @@
-"""Texts as a network reads them. N = samples, B = batch, L = tokens of the longest text, T = tokens of all texts."""
+"""Texts as a network reads them.
+
+N = samples, B = batch, L = tokens of the longest text, T = tokens of all texts, A = words of all lists.
+"""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from worker.engine.samples import Raw, TextSamples, Tokens
+from worker.engine.samples import Raw, TextSamples, Tokens, WordSamples
+from worker.engine.units import Wordwise
+
+Spelled = tuple[list[int], list[int]]
+"""The tokens of a list of words, and the place among them of each word's first one, -1 where it has none."""
 
 
 class Encoder(Protocol):
@@ -17,6 +25,8 @@ class Encoder(Protocol):
     size: int
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]: ...
+
+    def spell(self, lists: Sequence[Sequence[str]]) -> list[Spelled]: ...
 
 
 class Encoded:
@@ -50,9 +60,36 @@ class Reading:
         assert isinstance(raw, list)
         return self._encoded(raw).take(torch.arange(len(raw), device=self._device))
 
-    def of_set(self, samples: TextSamples) -> Encoded:
-        """Return all of a set's texts, encoded."""
-        return self._encoded(samples.texts)
+    def of_set(self, samples: TextSamples | WordSamples) -> Encoded:
+        """Return all of a set's texts, or lists of words, encoded."""
+        return self._encoded(samples.lists if isinstance(samples, WordSamples) else samples.texts)
 
-    def _encoded(self, texts: list[str]) -> Encoded:
+    def _encoded(self, texts: Any) -> Encoded:
         return Encoded(self._encoder.encode(texts), self._encoder.padding, self._device)
+
+
+class WordReading(Reading):
+    """The same of lists of words."""
+
+    def _encoded(self, texts: Any) -> "EncodedWords":
+        return EncodedWords(self._encoder.spell(texts), self._encoder.padding, self._device)
+
+
+class EncodedWords(Encoded):
+    """Lists of words, encoded; a batch knows where each word's first token stands."""
+
+    def __init__(self, spelled: Sequence[Spelled], padding: int, device: torch.device) -> None:
+        super().__init__([numbers for numbers, _ in spelled], padding, device)
+        self._words = Wordwise(torch.tensor([len(firsts) for _, firsts in spelled]))
+        self._firsts_A = torch.tensor(list(chain.from_iterable(firsts for _, firsts in spelled)))
+
+    @property
+    def seen(self) -> Tensor:
+        """Whether a network gets to see each word (A,), on the CPU."""
+        return self._firsts_A >= 0
+
+    def take(self, rows_B: Tensor) -> Tokens:
+        tokens, rows = super().take(rows_B), rows_B.cpu()
+        firsts_A, owners_A = self._firsts_A[self._words.of(rows)], self._words.owners(rows)
+        heads_A = torch.where(firsts_A < 0, -1, firsts_A + owners_A * tokens.ids_BL.shape[1])
+        return replace(tokens, heads_A=heads_A.to(rows_B.device))

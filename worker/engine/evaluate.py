@@ -1,4 +1,4 @@
-"""Networks looked at without being changed. N = samples of a part, B = batch, C = classes."""
+"""Networks looked at without being changed. N = units of a part (samples, or words), B = batch, C = classes."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ _BATCH = 256
 """Samples at once, unless training takes even more."""
 
 Predict = Callable[[Tensor], Tensor]
-"""Rows (B,) to logits (B, C)."""
+"""Rows (B,) to logits of their units (U, C)."""
 
 
 class Evaluator:
@@ -38,7 +38,8 @@ class Evaluator:
     def logits(self, network: nn.Module, part: str) -> Tensor:
         """Return a network's logits (N, C) on a part."""
         with evaluating(network):
-            return self.collect(lambda rows_B: network(self.sight.plain(rows_B)), part)
+            units = self.transfer_set.units
+            return self.collect(lambda rows_B: units.among(rows_B, network(self.sight.plain(rows_B))), part)
 
     def collect(self, predict: Predict, part: str) -> Tensor:
         """Return what `predict` says (N, C) of a part's rows. Raises Stopped."""
@@ -49,8 +50,16 @@ class Evaluator:
         return torch.cat(found)
 
     def rows(self, part: str) -> Tensor:
-        """Return a part's rows (N,), on the device."""
+        """Return a part's rows, on the device."""
         return self.transfer_set.rows[part].to(self.transfer_set.device)
+
+    def labels(self, part: str) -> Tensor:
+        """Return the labels (N,) of a part, on the device."""
+        return self.transfer_set.labels_of(self.rows(part))
+
+    def owners(self, part: str) -> Tensor:
+        """Return which of the part's samples each unit (N,) is of."""
+        return self.transfer_set.units.owners(self.rows(part))
 
 
 def metrics(

@@ -1,7 +1,8 @@
 """What the transformers library wants beside a student of its own: `config.json` and the tokenizer.
 
-`AutoModelForSequenceClassification.from_pretrained(folder)` then opens the folder as it is: the config names the file
-of the weights. A student that goes by the names of a user's own class is that class's to open, and gets no config.
+`AutoModelForSequenceClassification.from_pretrained(folder)`, or its like (`Transformers.auto_class`), then opens the
+folder as it is: the config names the file of the weights. A student that goes by the names of a user's own class is
+that class's to open, and gets no config.
 """
 
 import json
@@ -13,6 +14,7 @@ from app.contract.preprocessing import Tokenizer
 from worker.engine import blueprint, student_file
 from worker.engine.checkpoint import write_bytes
 from worker.engine.distilled import Distilled
+from worker.engine.preprocessing.tokenizer import of_words
 
 
 def write(out: Path, made: Distilled) -> None:
@@ -28,13 +30,14 @@ def write(out: Path, made: Distilled) -> None:
     config.transformers_weights = student_file.NAME
     write_bytes(out / "config.json", config.to_json_string().encode())
     if isinstance(made.preprocessing, Tokenizer):
-        _write_tokenizer(out, made.preprocessing, config.pad_token_id)
+        _write_tokenizer(out, made.preprocessing, config.pad_token_id, words=architecture.tags_words())
 
 
-def _write_tokenizer(out: Path, settings: Tokenizer, padding: int) -> None:
+def _write_tokenizer(out: Path, settings: Tokenizer, padding: int, *, words: bool) -> None:
+    content = of_words(settings.content) if words else settings.content
     tokens = {number: token for token, number in settings.numbered()}
     about = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": settings.max_tokens}
     if padding in tokens:
         about |= {"pad_token": tokens[padding]}
-    write_bytes(out / "tokenizer.json", json.dumps(settings.content, ensure_ascii=False).encode())
+    write_bytes(out / "tokenizer.json", json.dumps(content, ensure_ascii=False).encode())
     write_bytes(out / "tokenizer_config.json", json.dumps(about, indent=2, ensure_ascii=False).encode() + b"\n")

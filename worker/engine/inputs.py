@@ -1,4 +1,7 @@
-"""A job's teacher and transfer set: digests verified, contents held against the spec. N = samples."""
+"""A job's teacher and transfer set: digests verified, contents held against the spec.
+
+N = samples, A = their units (`worker.engine.units`): the samples themselves, or their words.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from app.contract import embeddings, reading, teachable
+from app.contract import embeddings, reading, tagging, teachable
 from app.contract.architectures import Family, Onnx
 from app.contract.job_file import RESIDENT_BYTES, JobFile, NetworkInput, TransferSetInput
 from app.contract.preprocessing import Preprocessing
@@ -23,6 +26,7 @@ from worker.engine.failures import EngineFailure, Refused
 from worker.engine.fit import Shape, compare
 from worker.engine.samples import Samples
 from worker.engine.streamed import StreamedSamples
+from worker.engine.units import Units
 
 
 @dataclass(frozen=True)
@@ -41,12 +45,12 @@ class TransferSet:
     """A transfer set, resident on the job's device."""
 
     samples: Samples
+    units: Units
+    """What is predicted, and has a label or not."""
     labels_N: Tensor
-    """int64, -1 = none."""
+    """int64, -1 = none; of words (A,)."""
     rows: dict[str, Tensor]
     """Rows of each part, int64, on the CPU."""
-    labelled_rows: dict[str, Tensor]
-    """Those of them that carry a label."""
     sha256: str
     class_names: tuple[str, ...] = ()
     """Of classes 0, 1, ...; empty where they are only numbered."""
@@ -56,8 +60,37 @@ class TransferSet:
         return self.labels_N.device
 
     @cached_property
+    def usable_rows(self) -> dict[str, Tensor]:
+        """Those of the rows that have a unit that takes part."""
+        return {part: self._with_units(found, known=False) for part, found in self.rows.items()}
+
+    @cached_property
+    def labelled_rows(self) -> dict[str, Tensor]:
+        """Those of the rows that have one with a label."""
+        return {part: self._with_units(found, known=True) for part, found in self.rows.items()}
+
+    def _with_units(self, rows_N: Tensor, *, known: bool) -> Tensor:
+        owners_U = self.units.owners(rows_N)
+        if known:
+            owners_U = owners_U[self._known(rows_N)]
+        return rows_N[torch.bincount(owners_U, minlength=len(rows_N)) > 0]
+
+    def _known(self, rows_N: Tensor) -> Tensor:
+        return self.labels_of(rows_N.to(self.device)).cpu() != UNLABELLED
+
+    def labels_of(self, rows_B: Tensor) -> Tensor:
+        """Return the labels (U,) of the units of some samples; `rows_B` lies on the device."""
+        return self.labels_N.index_select(0, self.units.of(rows_B))
+
+    @cached_property
+    def counts(self) -> dict[str, tuple[int, int]]:
+        """How many units of each part have a label, and how many have none."""
+        known = {part: self._known(found) for part, found in self.rows.items()}
+        return {part: (int(found.sum()), int((~found).sum())) for part, found in known.items()}
+
+    @property
     def labelled_throughout(self) -> bool:
-        return all(len(self.rows[part]) == len(self.labelled_rows[part]) for part in self.rows)
+        return not any(unlabelled for _, unlabelled in self.counts.values())
 
     def count_labelled(self, labels_B: Tensor) -> Tensor | int:
         """Return the number of labels in a batch of them, without waiting for the device."""
@@ -115,11 +148,9 @@ def load_transfer_set(
     if content.problems:
         raise EngineFailure(FailureCode.INVALID_TRANSFER_SET, " ".join(content.problems))
     samples = _placed(content.samples, where, resident_bytes)
-    labels_N = content.labels_N if content.labels_N is not None else torch.full((len(samples),), UNLABELLED)
-    part_N = splits.parts(content.labels_N, content.split_N, len(samples), source.splits)
+    part_N = splits.parts(content.strata, content.split_N, len(samples), source.splits)
     rows = {part: torch.from_numpy(np.ascontiguousarray(found)) for part, found in splits.rows_by_part(part_N).items()}
-    labelled = {part: found[labels_N[found] != UNLABELLED] for part, found in rows.items()}
-    return TransferSet(samples, labels_N.to(where), rows, labelled, sha256, content.class_names)
+    return TransferSet(samples, content.units, content.every_label.to(where), rows, sha256, content.class_names)
 
 
 def _placed(samples: Samples, where: torch.device, resident_bytes: int) -> Samples:
@@ -130,16 +161,18 @@ def _placed(samples: Samples, where: torch.device, resident_bytes: int) -> Sampl
 
 def without_labels(transfer_set: TransferSet) -> TransferSet:
     """Return the set for those who learn embeddings: labels teach them nothing."""
-    nowhere = {part: rows[:0] for part, rows in transfer_set.labelled_rows.items()}
-    labels_N = torch.full_like(transfer_set.labels_N, UNLABELLED)
-    return replace(transfer_set, labels_N=labels_N, labelled_rows=nowhere, class_names=())
+    return replace(transfer_set, labels_N=torch.full_like(transfer_set.labels_N, UNLABELLED), class_names=())
 
 
 def check(job: JobFile, transfer_set: TransferSet) -> None:
     """Raise EngineFailure where teacher, student and transfer set do not go together."""
     student = job.student.architecture
     teachers = [teacher.architecture for teacher in job.teachers]
-    unfit = embeddings.refusals(job.spec, teachers, student), teachable.refusals(job.spec, student.classes)
+    unfit = (
+        embeddings.refusals(job.spec, teachers, student),
+        tagging.refusals(job.spec, teachers),
+        teachable.refusals(job.spec, student.classes),
+    )
     for pointer, refusal in chain(*unfit):
         raise EngineFailure(FailureCode.INVALID_SPEC, f"{pointer}: {refusal}.")
     for who, architecture, preprocessing in readers(job):

@@ -1,4 +1,4 @@
-"""Columns of labels and parts, as people write them, turned into numbers. N = samples."""
+"""Columns of labels and parts, as people write them, turned into numbers. N = samples, or their words."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from app.contract import inspection
 from app.contract.transfer import SPLITS, UNLABELLED
 from worker.engine.column_file import ColumnFile
 
@@ -32,6 +33,10 @@ class Labels:
     class_names: tuple[str, ...] = ()
     problems: list[str] = field(default_factory=list)
 
+    def shown(self, name: str) -> inspection.Tensor:
+        """Return them as the file has them, in a column of this name."""
+        return inspection.Tensor(name=name, shape=tuple(self.values_N.shape), dtype=self.dtype)
+
 
 class _Misfit(Exception):
     """Why a value is no label or part; the rest of the sentence `line 5 has ...`."""
@@ -39,10 +44,15 @@ class _Misfit(Exception):
 
 def labels_of(file: ColumnFile, name: str, classes: Sequence[str] | None) -> Labels:
     """Return the labels of a column; strings are numbered in the order of `classes`, by default sorted."""
-    words = [None if _is_none(value) else _word(value) for value in file.columns[name]]
+    return numbered(file.columns[name], name, file.place, classes)
+
+
+def numbered(values: Sequence[Any], name: str, place: Callable[[int], str], classes: Sequence[str] | None) -> Labels:
+    """Return labels as `labels_of`; `place` says where the value of some number stands."""
+    words = [None if _is_none(value) else _word(value) for value in values]
     known = {word for word in words if word is not None}
     if classes is None and all(_INTEGER.fullmatch(word) for word in known):
-        values_N, problems = _numbers(file, name, words, _class_number)
+        values_N, problems = _numbers(place, name, words, _class_number)
         return Labels(values_N, "int64", problems=problems)
     names = tuple(classes or sorted(known))
     numbers = {class_name: number for number, class_name in enumerate(names)}
@@ -54,21 +64,21 @@ def labels_of(file: ColumnFile, name: str, classes: Sequence[str] | None) -> Lab
             return int(float(word))
         raise _Misfit(f"the label {word[:100]!r}, which is none of the classes given")
 
-    values_N, problems = _numbers(file, name, words, number_of)
+    values_N, problems = _numbers(place, name, words, number_of)
     return Labels(values_N, "string", names, problems)
 
 
 def parts_of(file: ColumnFile, name: str) -> tuple[Tensor | None, list[str]]:
     """Return each sample's part (0 train, 1 validation, 2 test), and what is wrong with the column."""
     words = [_word(value) for value in file.columns[name]]
-    part_N, problems = _numbers(file, name, words, _part_number)
+    part_N, problems = _numbers(file.place, name, words, _part_number)
     if not problems and len(part_N) and not (part_N == 0).any():
         problems = [f"The split {name!r} leaves no sample to train on."]
     return part_N, problems
 
 
 def _numbers(
-    file: ColumnFile, name: str, words: Sequence[str | None], number_of: Callable[[str], int]
+    place: Callable[[int], str], name: str, words: Sequence[str | None], number_of: Callable[[str], int]
 ) -> tuple[Tensor, list[str]]:
     values_N = torch.full((len(words),), UNLABELLED)
     cache: dict[str, int] = {}
@@ -79,7 +89,7 @@ def _numbers(
             if word not in cache:
                 cache[word] = number_of(word)
         except _Misfit as misfit:
-            return values_N, [f"The column {name!r} has at {file.place(row)} {misfit}."]
+            return values_N, [f"The column {name!r} has at {place(row)} {misfit}."]
         values_N[row] = cache[word]
     return values_N, []
 

@@ -9,16 +9,26 @@ _TIMM = """import timm
 
 model = timm.create_model({name!r}, {arguments}, checkpoint_path="student.safetensors").eval()
 """
-_TRANSFORMERS = """from transformers import AutoModelForSequenceClassification
+_TRANSFORMERS = """from transformers import {opens}
 
-model = AutoModelForSequenceClassification.from_pretrained(".").eval()
+model = {opens}.from_pretrained(".").eval()
 """
-_TOKENIZED = """from transformers import AutoModelForSequenceClassification, AutoTokenizer
+_TOKENIZED = """from transformers import {opens}, AutoTokenizer
 
 tokenizer = AutoTokenizer.from_pretrained(".")
-model = AutoModelForSequenceClassification.from_pretrained(".").eval()
-logits = model(**tokenizer(["A text."], return_tensors="pt", truncation=True)).logits
+model = {opens}.from_pretrained(".").eval()
 """
+_ANSWERED = {
+    "sequence_classification": """logits = model(**tokenizer(["A text."], return_tensors="pt", truncation=True)).logits
+""",
+    "token_classification": """words = ["Some", "words"]
+tokens = tokenizer(words, is_split_into_words=True, return_tensors="pt", truncation=True)
+first = [tokens.word_ids().index(number) for number in range(len(words))]  # the first token of each word
+logits = model(**tokens).logits[0, first]
+""",
+    "embedding": """hidden = model(**tokenizer(["A text."], return_tensors="pt", truncation=True)).last_hidden_state
+""",
+}
 _OURS = """import torch
 
 from worker.engine.opening import open_student
@@ -55,12 +65,17 @@ def snippet(made: Distilled) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in arguments_of(architecture).items())
         return _TIMM.format(name=architecture.name, arguments=arguments)
     if library(made) == "transformers":
-        return _TOKENIZED if isinstance(made.preprocessing, Tokenizer) else _TRANSFORMERS
+        assert isinstance(architecture, Transformers)
+        tokenized = isinstance(made.preprocessing, Tokenizer)
+        lines = _TOKENIZED + _ANSWERED[architecture.task] if tokenized else _TRANSFORMERS
+        return lines.format(opens=architecture.auto_class)
     return _OURS.format(sample=_sample(made))
 
 
 def _sample(made: Distilled) -> str:
     if made.sample_kind == "text":
         return '["A text."]'
+    if made.sample_kind == "words":
+        return '[["Some", "words"], ["and", "more"]]'
     sizes = ", ".join(map(str, (1, *made.sample_shape)))
     return f"255 * torch.rand({sizes})" if made.sample_kind == "image" else f"torch.rand({sizes})"

@@ -10,14 +10,17 @@ from torch import Tensor
 from app.contract.job_file import NetworkInput
 from app.contract.preprocessing import Image
 from worker.engine import build
-from worker.engine.encoding import Reading
+from worker.engine.encoding import Reading, WordReading
 from worker.engine.inputs import load_network
 from worker.engine.preprocessing.image import Pixels
 from worker.engine.samples import Inputs, Raw
 from worker.engine.sight import as_they_are
 
 Student = Callable[[Raw], Tensor]
-"""Samples as they lie in a transfer set to logits (B, C): B texts, or a tensor (B, ...); of pictures, 0 to 255."""
+"""Samples as they lie in a transfer set to logits (B, C): B texts, or a tensor (B, ...); of pictures, 0 to 255.
+
+B lists of words give logits (A, C) for all of their words in a row; those of words beyond `max_tokens` are zeros.
+"""
 
 
 def open_student(folder: str | Path, device: str = "cpu") -> Student:
@@ -37,4 +40,7 @@ def _sight(source: NetworkInput, device: torch.device) -> Callable[[Raw], Inputs
     settings = source.preprocessing
     if settings is None:
         return as_they_are
-    return Pixels(settings) if isinstance(settings, Image) else Reading(build.encoder(settings), device)
+    if isinstance(settings, Image):
+        return Pixels(settings)
+    reads = WordReading if source.architecture.tags_words() else Reading
+    return reads(build.encoder(settings), device)

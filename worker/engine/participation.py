@@ -15,7 +15,7 @@ def taking_part(terms: Sequence[ObjectiveTerm], transfer_set: TransferSet) -> tu
 
     Raises EngineFailure where nothing would be learnt.
     """
-    labelled, unlabelled = _counts(transfer_set, "train")
+    labelled, unlabelled = transfer_set.counts["train"]
     able = tuple(term for term in terms if term.sees(labelled, unlabelled))
     idle = ", ".join(term.kind for term in terms if term not in able)
     if not any(max(extremes(term.weight)) > 0 for term in able):
@@ -29,17 +29,11 @@ def _why_idle(labelled: int) -> str:
     return "Every training sample carries a label" if labelled else "No training sample carries a label"
 
 
-def _counts(transfer_set: TransferSet, part: str) -> tuple[int, int]:
-    """Return how many samples of a part carry a label, and how many do not."""
-    labelled = len(transfer_set.labelled_rows[part])
-    return labelled, len(transfer_set.rows[part]) - labelled
-
-
 def why_not_monitored(stopping: EarlyStopping, terms: Sequence[ObjectiveTerm], transfer_set: TransferSet) -> str | None:
     """Return why early stopping cannot see what it monitors, or None."""
     if not len(transfer_set.rows["validation"]):
         return "Early stopping needs a validation split, and the transfer set has none."
-    labelled, unlabelled = _counts(transfer_set, "validation")
+    labelled, unlabelled = transfer_set.counts["validation"]
     of_outputs = [term for term in terms if not isinstance(term, FeatureTerm)]
     if stopping.monitor == "loss" and not of_outputs:
         return "Early stopping on loss sees nothing: features are compared in training alone. Monitor the agreement."

@@ -1,17 +1,23 @@
-"""How teacher and student of a job see its transfer set: each through a preprocessing of its own."""
+"""How teacher and student of a job see its transfer set: each through a preprocessing of its own. A = words."""
+
+from dataclasses import replace
+from itertools import chain
+
+import torch
 
 from app.contract.architectures import Family
 from app.contract.job_file import JobFile
 from app.contract.preprocessing import Image, Preprocessing, Words
 from app.contract.states import FailureCode
 from worker.engine import build
-from worker.engine.encoding import Reading
+from worker.engine.encoding import Reading, WordReading
 from worker.engine.failures import EngineFailure, Refused
 from worker.engine.inputs import TransferSet, readers
 from worker.engine.preprocessing import words
 from worker.engine.preprocessing.image import Pixels
-from worker.engine.samples import TextSamples
+from worker.engine.samples import TextSamples, WordSamples
 from worker.engine.sight import Sight
+from worker.engine.units import Wordwise
 
 
 class Preparation:
@@ -25,13 +31,28 @@ class Preparation:
         """The student's preprocessing with what it learnt from the training part: all that a user of it needs."""
         self.teacher_sights = [self._sight(who, teacher, settings) for who, teacher, settings in teachers]
         self.student_sight = self._sight("student", student, self.of_student)
+        self.transfer_set, self.unseen = self._narrowed()
+        """The set, in which words take part that every network gets to see; how many of them do not."""
+
+    def _narrowed(self) -> tuple[TransferSet, int]:
+        units = self._transfer_set.units
+        if not isinstance(units, Wordwise):
+            return self._transfer_set, 0
+        seen_A = torch.stack([sight.seen() for _, _, sight in self._made]).all(0)
+        narrowed = replace(self._transfer_set, units=units.narrowed(seen_A))
+        if not len(narrowed.usable_rows["train"]):
+            text = "No word of the training part is seen by teacher and student alike: raise max_tokens."
+            raise EngineFailure(FailureCode.INVALID_SPEC, text)
+        return narrowed, int((~seen_A).sum())
 
     def _whole(self, settings: Preprocessing | None, architecture: Family) -> Preprocessing | None:
         embedded, samples = architecture.embeds(), self._transfer_set.samples
         if not isinstance(settings, Words) or settings.whole() or embedded is None:
             return settings
-        assert isinstance(samples, TextSamples)
-        return words.learnt(settings, samples.take(self._transfer_set.rows["train"]), embedded)
+        assert isinstance(samples, TextSamples | WordSamples)
+        texts = samples.take(self._transfer_set.rows["train"])
+        single = chain.from_iterable([text] if isinstance(text, str) else text for text in texts)
+        return words.learnt(settings, single, embedded)
 
     def _sight(self, who: str, architecture: Family, settings: Preprocessing | None) -> Sight:
         """Return a network's sight; those that see alike share one, and what it keeps in memory."""
@@ -47,7 +68,7 @@ class Preparation:
         if samples.kind == "image":
             assert settings is None or isinstance(settings, Image)
             return Sight(samples, Pixels(settings or Image()))
-        if settings is None or not isinstance(samples, TextSamples):
+        if settings is None or not isinstance(samples, TextSamples | WordSamples):
             return Sight(samples)
         try:
             encoder = build.encoder(settings)
@@ -56,5 +77,6 @@ class Preparation:
         if (embedded := architecture.embeds()) is not None and encoder.size > embedded:
             text = f"The {who} cannot read: its preprocessing has {encoder.size:,} tokens, and it embeds {embedded:,}."
             raise EngineFailure(FailureCode.INVALID_SPEC, text)
-        reading = Reading(encoder, self._transfer_set.device)
+        reads = WordReading if isinstance(samples, WordSamples) else Reading
+        reading = reads(encoder, self._transfer_set.device)
         return Sight(samples, reading, reading.of_set(samples))

@@ -1,4 +1,4 @@
-"""The loop. It adds up named losses and knows no method by name. B = batch."""
+"""The loop. It adds up named losses and knows no method by name. B = batch, U = its units (samples, or words)."""
 
 import math
 import time
@@ -106,19 +106,20 @@ class TrainingRun:
 
     def _step(self, index_B: Tensor) -> Tensor:
         position, optimizer = self.plan.position(self.state.step), self.state.optimizer
+        units = self.transfer_set.units
         _set_learning_rate(optimizer, position.of(self.settings.optimizer.learning_rate))
-        labels_B, _ = self._labels(index_B)
-        whole = len(index_B), self.transfer_set.count_labelled(labels_B)
+        labels_U, _ = self._labels(index_B)
+        whole = len(labels_U), self.transfer_set.count_labelled(labels_U)
         values_K: Tensor | None = None
         for part_B in self.plan.micro_batches(index_B):
             look = self.views.look(part_B, self.view)
-            labels_B, blend = self._labels(part_B)
+            labels_U, blend = self._labels(part_B)
             with autocast(self.precision, self.plan.device):
-                student_BC, held = self.listener(self.sight.of(look))
-            said = self._teacher(look)
-            teacher_BC, top = (None, said) if isinstance(said, TopK) else (said, None)
-            features = self._features(look, held, labels_B, whole)
-            batch = Batch(student_BC.float(), teacher_BC, labels_B, *whole, position, blend, top, features)
+                said_AC, held = self.listener(self.sight.of(look))
+            student_UC, said = units.among(part_B, said_AC), self._teacher(look)
+            teacher_UC, top = (None, said) if isinstance(said, TopK) else (said, None)
+            features = self._features(look, held, labels_U, whole)
+            batch = Batch(student_UC.float(), teacher_UC, labels_U, *whole, position, blend, top, features)
             loss, share_K = self.objective(batch)
             loss.backward()
             values_K = share_K if values_K is None else values_K + share_K
@@ -130,9 +131,8 @@ class TrainingRun:
         return values_K
 
     def _labels(self, index_B: Tensor) -> tuple[Tensor, Blend | None]:
-        labels_B = self.transfer_set.labels_N.index_select(0, index_B)
         blend = self.views.blend(index_B, self.view, self.transfer_set.labels_N)
-        return labelled(labels_B, blend), blend
+        return labelled(self.transfer_set.labels_of(index_B), blend), blend
 
     def _teacher(self, look: Look) -> Kept | None:
         return self.targets.of_training(look) if self.objective.needs_outputs else None
@@ -156,7 +156,7 @@ class TrainingRun:
     def _evaluate(self) -> dict[str, float]:
         student_NC = self.evaluator.logits(self.state.network, "validation")
         teacher_NC = self.evaluator.collect(self.targets.of_samples, "validation")
-        labels_N = self.transfer_set.labels_N[self.evaluator.rows("validation")]
+        labels_N = self.evaluator.labels("validation")
         step, position = self.state.step, self.plan.position(self.state.step)
         found = metrics(self.objective, student_NC, teacher_NC, labels_N, position, embedding=self.evaluator.embedding)
         if not math.isfinite(found.get("loss", 0.0)):

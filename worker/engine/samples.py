@@ -1,4 +1,4 @@
-"""What a transfer set holds, before any network's preprocessing. N = samples, B = batch, L = tokens."""
+"""What a transfer set holds, before any network's preprocessing. N = samples, B = batch, L = tokens, A = words."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
@@ -19,6 +19,9 @@ class Tokens:
     """bool, false where there is padding; what lies there must change nothing."""
     lengths_B: Tensor
     """int64, always on the CPU: packing and checks need them there, and must not wait for a device. At least 1."""
+    heads_A: Tensor | None = None
+    """Of lists of words: where the first token of each word stands in the batch's (B · L), list by list; -1 where the
+    word has none, because it was cut off or nothing was left of it. int64."""
 
     def __len__(self) -> int:
         return len(self.ids_BL)
@@ -33,15 +36,17 @@ class Tokens:
         return int(self.lengths_B.min()) < self.ids_BL.shape[1]
 
     def to(self, device: torch.device | str) -> "Tokens":
-        return Tokens(self.ids_BL.to(device), self.mask_BL.to(device), self.lengths_B)
+        heads_A = None if self.heads_A is None else self.heads_A.to(device)
+        return Tokens(self.ids_BL.to(device), self.mask_BL.to(device), self.lengths_B, heads_A)
 
 
-Raw = Tensor | list[str]
-"""A batch as it lies in the set: (B, ...) float32, or B texts."""
+Raw = Tensor | list[str] | list[list[str]]
+"""A batch as it lies in the set: (B, ...) float32, B texts, or B lists of words."""
 Inputs = Tensor | Tokens
 """A batch as a network takes it."""
 _PREVIEW_VALUES = 16
 _PREVIEW_CHARACTERS = 200
+_PREVIEW_WORDS = 30
 
 
 class Samples(Protocol):
@@ -108,3 +113,26 @@ class TextSamples:
     def preview(self, row: int) -> str:
         text = self.texts[row]
         return text if len(text) <= _PREVIEW_CHARACTERS else text[:_PREVIEW_CHARACTERS] + "…"
+
+
+class WordSamples:
+    """Lists of words, in the memory of the host."""
+
+    kind: SampleKind = "words"
+    shape: tuple[int, ...] = ()
+
+    def __init__(self, lists: list[list[str]]) -> None:
+        self.lists = lists
+
+    def __len__(self) -> int:
+        return len(self.lists)
+
+    def take(self, rows_B: Tensor) -> list[list[str]]:
+        return [self.lists[row] for row in rows_B.tolist()]
+
+    def to(self, device: torch.device) -> Self:
+        return self
+
+    def preview(self, row: int) -> list[str]:
+        words = self.lists[row]
+        return words if len(words) <= _PREVIEW_WORDS else [*words[:_PREVIEW_WORDS], "…"]

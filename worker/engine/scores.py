@@ -1,4 +1,4 @@
-"""The numbers of the report. N = samples of the evaluated part, C = classes, G = generations."""
+"""The numbers of the report. N = samples of the evaluated part, or their words, C = classes, G = generations."""
 
 import math
 from collections.abc import Sequence
@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
 from app.contract.architectures import Family
-from app.contract.report import Confusion, Evaluated, Scores
+from app.contract.report import Confusion, EntityScores, Evaluated, Scores
 from worker.engine import blueprint, calibration
 from worker.engine.confusion import confusion
 from worker.engine.embedding_scores import embedding_scores
+from worker.engine.entity_scores import entity_scores, names_entities
 from worker.engine.evaluate import Evaluator
 from worker.engine.inputs import StoredNetwork, TransferSet
 from worker.engine.latency import median_latency_ms
@@ -29,13 +30,13 @@ _PREFERRED = ("test", "validation", "train")
 def evaluated_on(transfer_set: TransferSet) -> Evaluated:
     """Return which part the report looks at: test, else validation, else train."""
     split = next(part for part in _PREFERRED if len(transfer_set.rows[part]))
-    labelled = transfer_set.labelled_rows
-    scaled_on = "validation" if len(labelled["validation"]) else split if len(labelled[split]) else None
+    (labelled, unlabelled), (to_fit_on, _) = transfer_set.counts[split], transfer_set.counts["validation"]
     return Evaluated(
         split=split,
         samples=len(transfer_set.rows[split]),
-        labelled=len(labelled[split]),
-        scaled_on=scaled_on,
+        words=labelled + unlabelled if transfer_set.samples.kind == "words" else None,
+        labelled=labelled,
+        scaled_on="validation" if to_fit_on else split if labelled else None,
     )
 
 
@@ -108,9 +109,17 @@ class Scorer:
             agreement=float((logits_NC.argmax(1) == teacher_NC.argmax(1)).double().mean()),
             kl_to_teacher=calibration.divergence(teacher_NC, logits_NC),
             **_against_labels(logits_NC, labels_N),
+            entities=self._entities(logits_NC, labels_N),
             **_scaled(logits_NC, labels_N, fitted_NC, self._labels(self.where.scaled_on)),
             **cost,
         )
+
+    def _entities(self, logits_NC: Tensor, labels_N: Tensor) -> EntityScores | None:
+        known_N, names = labels_N >= 0, self.evaluator.transfer_set.class_names
+        if not known_N.any() or not names_entities(names):
+            return None
+        owners_N = self.evaluator.owners(self.where.split).cpu()[known_N]
+        return entity_scores(logits_NC.argmax(1)[known_N], labels_N[known_N], owners_N, names)
 
     def _teacher_logits(self, part: str | None) -> Tensor:
         return self.evaluator.collect(self.targets.of_samples, part).cpu().double() if part else torch.empty(0)
@@ -119,8 +128,7 @@ class Scorer:
         return self.evaluator.logits(network, part).cpu().double() if part else torch.empty(0)
 
     def _labels(self, part: str | None) -> Tensor:
-        labels_N = self.evaluator.transfer_set.labels_N
-        return labels_N[self.evaluator.rows(part)].cpu() if part else labels_N[:0].cpu()
+        return self.evaluator.labels(part).cpu() if part else torch.empty(0, dtype=torch.int64)
 
 
 def mean_distribution(logits_GNC: Sequence[Tensor]) -> Tensor:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from worker.engine.encoding import Encoded
+from worker.engine.encoding import Encoded, EncodedWords
 from worker.engine.samples import Inputs, Raw, Samples
 from worker.engine.views import Look
 
@@ -25,6 +25,11 @@ class Sight:
     ) -> None:
         """`encoded`: the samples as they are, prepared once and for all, where that pays."""
         self._samples, self._preprocessing, self._encoded = samples, preprocessing, encoded
+
+    def seen(self) -> Tensor:
+        """Return which words (A,) of a set of lists the network gets to see, on the CPU."""
+        assert isinstance(self._encoded, EncodedWords)
+        return self._encoded.seen
 
     def plain(self, rows_B: Tensor) -> Inputs:
         """Return the inputs of samples as they are."""

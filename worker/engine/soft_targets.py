@@ -1,9 +1,10 @@
 """What the teacher says of one part of a set under one view: computed once, by whichever job comes first.
 
-N = rows of the part, B = batch, C = classes, R = rows of a block.
+N = samples of the part, B = batch, U = its units (`worker.engine.units`), C = classes, R = units of a block.
 """
 
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +18,12 @@ from worker.engine import target_file
 from worker.engine.failures import EngineFailure
 from worker.engine.kept import AllClasses, Kept, TopClasses
 from worker.engine.target_file import Form, TargetFile
+from worker.engine.units import Samplewise, Units
 
 SMALL_BYTES = 64 * 2**20
 """Up to here the logits are kept as float32, beyond as float16."""
 _BLOCK = {"cpu": 64, "cuda": 256}
-"""Rows that the teacher sees at once: larger batches were slower on CPUs."""
+"""Samples that the teacher sees at once: larger batches were slower on CPUs."""
 _FLUSH_SECONDS = 5.0
 _PATIENCE_SECONDS = 30.0
 """So long others may sit on blocks, without finishing one, before this job computes them too."""
@@ -48,7 +50,10 @@ class Place:
 
 
 class SoftTargets:
-    """Logits by row. Each block is a batch of its own: all jobs on machines of one kind get the same bits."""
+    """Logits by sample and unit. Each block is a batch of its own: all jobs on machines of one kind get the same bits.
+
+    Kept are all units, also those that take no part in this job: which these are depends on its student, too.
+    """
 
     def __init__(
         self,
@@ -58,40 +63,46 @@ class SoftTargets:
         predict: Callable[[Tensor], Tensor],
         pause: Callable[[], None] = lambda: None,
         top: int | None = None,
+        units: Units | None = None,
     ) -> None:
-        """`rows_N`: the part's rows, ascending, on the device; `predict` tells the logits (B, C) of rows (B,).
+        """`rows_N`: the part's rows, ascending, on the device; `predict` tells the logits (R, C) of rows.
 
-        `pause` is called between blocks and may raise. `top`: the classes that are kept, None for all.
+        `pause` is called between blocks and may raise. `top`: the classes that are kept, None for all. `units`: those
+        of the whole set; by default each sample is one.
         """
         self._rows_N, self._predict, self._pause = rows_N, predict, pause
-        small = len(rows_N) * classes * 4 <= SMALL_BYTES
+        self._units = units.within(rows_N) if units else Samplewise(len(rows_N))
+        small = self._units.bounds(len(rows_N))[-1] * classes * 4 <= SMALL_BYTES
         self._kept = TopClasses(classes, top) if top else AllClasses(classes, torch.float32 if small else torch.float16)
         self._open(place)
         self._flushed = time.monotonic()
         self._dirty = False
 
     def _open(self, place: Place) -> None:
-        form = Form(len(self._rows_N), _BLOCK[self._rows_N.device.type], self._kept.a_row)
+        own = _BLOCK[self._rows_N.device.type]
         self.made_on = ""
         """The machine that made them, where that is one of another kind."""
         for path in [] if place.path.exists() else place.elsewhere():
-            if self._take_over(path, form):
+            if self._take_over(path, own):
                 return
-        said = {"key": place.key, "made_on": place.made_on, "block": str(form.block)}
-        self._attach(TargetFile(place.path, form, said))
+        said = {"key": place.key, "made_on": place.made_on, "block": str(own)}
+        self._attach(TargetFile(place.path, self._form(own), said), own)
 
-    def _take_over(self, path: Path, form: Form) -> bool:
+    def _take_over(self, path: Path, own: int) -> bool:
         """Use a file that was made elsewhere, if it is intact; it is never added to."""
         said = target_file.about(path)
-        form = Form(form.rows, int(said.get("block", form.block)), form.a_row)
-        if not target_file.fits(path, form):
+        block = int(said.get("block", own))
+        if not target_file.fits(path, self._form(block)):
             return False
-        self._attach(TargetFile(path, form, said))
+        self._attach(TargetFile(path, self._form(block), said), block)
         self.made_on = said["made_on"]
         return self.complete
 
-    def _attach(self, file: TargetFile) -> None:
-        self._file = file
+    def _form(self, block: int) -> Form:
+        return Form(self._units.bounds(block), self._kept.a_row)
+
+    def _attach(self, file: TargetFile, block: int) -> None:
+        self._file, self._block = file, block
         # On the CPU these are the mapped pages themselves; on a GPU a copy, made once everything is there.
         self._host = {name: torch.from_numpy(array) for name, array in file.arrays.items()}
         self._resident = self._host if self._rows_N.device.type == "cpu" else None
@@ -100,22 +111,22 @@ class SoftTargets:
         self.damaged = sum(file.begun(block) and not self._there[block] for block in blocks)
         """Blocks whose values are not those that were written: they are computed again."""
         self.computed = 0
-        """Rows that this object had the teacher look at."""
+        """Samples that this object had the teacher look at."""
 
     @property
     def complete(self) -> bool:
-        """Whether the logits of every row are there."""
+        """Whether the logits of every sample are there."""
         return all(self._there)
 
     @property
     def present(self) -> int:
-        """The number of rows whose logits are there."""
+        """The number of samples whose logits are there."""
         return sum(self._size(block) for block, there in enumerate(self._there) if there)
 
     def fill(self, told: Callable[[int], None] = lambda _rows: None) -> None:
         """Compute all that is missing; what others are computing is waited for. Raises what `pause` does.
 
-        `told` is called after each block, with the number of rows that are there.
+        `told` is called after each block, with the number of samples that are there.
         """
         count = self.present
 
@@ -131,21 +142,21 @@ class SoftTargets:
     def fetch(self, rows_B: Tensor) -> Kept:
         """Return what is kept of rows (B,), after computing what is missing."""
         if not self.complete:
-            blocks = torch.unique(self._at(rows_B) // self._file.form.block).tolist()
+            blocks = torch.unique(self._at(rows_B) // self._block).tolist()
             self._fill(blocks)
             if self.complete:
                 self._file.finish()
         return self.read(rows_B)
 
     def read(self, rows_B: Tensor) -> Kept:
-        """Return what is kept of rows (B,): logits (B, C) as float32, or the top classes; it must be there."""
-        at_B = self._at(rows_B)
+        """Return what is kept of rows (B,): logits (U, C) as float32, or the top classes; it must be there."""
+        at_U = self._units.of(self._at(rows_B))
         if self._resident is None and self.complete:
             self._resident = {name: array.to(rows_B.device) for name, array in self._host.items()}
         if self._resident is None:
-            found = {name: array[at_B.cpu()].to(rows_B.device) for name, array in self._host.items()}
+            found = {name: array[at_U.cpu()].to(rows_B.device) for name, array in self._host.items()}
         else:
-            found = {name: array.index_select(0, at_B) for name, array in self._resident.items()}
+            found = {name: array.index_select(0, at_U) for name, array in self._resident.items()}
         return self._kept.decode(found)
 
     def flush(self) -> None:
@@ -183,24 +194,28 @@ class SoftTargets:
         return True
 
     def _compute(self, block: int) -> None:
-        rows = self._file.form.rows_of(block)
-        logits_RC = self._predict(self._rows_N[rows])
-        self._check_finite(logits_RC, rows.start)
+        samples, units = self._samples(block), self._file.form.rows_of(block)
+        logits_RC = self._predict(self._rows_N[samples])
+        self._check_finite(logits_RC, units)
         with torch.inference_mode():
             for name, values in self._kept.encode(logits_RC).items():
-                self._host[name][rows] = values.cpu()
+                self._host[name][units] = values.cpu()
         self._file.vouch(block)
         self.computed += self._size(block)
         self._dirty = True
         if time.monotonic() - self._flushed > _FLUSH_SECONDS:
             self.flush()
 
-    def _size(self, block: int) -> int:
-        rows = self._file.form.rows_of(block)
-        return int(rows.stop - rows.start)
+    def _samples(self, block: int) -> slice:
+        return slice(block * self._block, min((block + 1) * self._block, len(self._rows_N)))
 
-    def _check_finite(self, logits_RC: Tensor, first: int) -> None:
+    def _size(self, block: int) -> int:
+        samples = self._samples(block)
+        return int(samples.stop - samples.start)
+
+    def _check_finite(self, logits_RC: Tensor, units: slice) -> None:
         finite_R = torch.isfinite(logits_RC).all(1).cpu()
         if not finite_R.all():
-            row = int(self._rows_N[first + int((~finite_R).nonzero()[0])])
+            wrong, starts = units.start + int((~finite_R).nonzero()[0]), self._units.bounds(1)
+            row = int(self._rows_N[bisect_right(starts, wrong) - 1])
             raise EngineFailure(FailureCode.INVALID_WEIGHTS, f"The teacher's outputs for row {row} are not finite.")

@@ -1,10 +1,10 @@
-"""A file of soft targets that several processes fill and read at once. R = rows of a block.
+"""A file of soft targets that several processes fill and read at once.
 
 <name>.partial while it is being filled, then <name> for good: a safetensors file, its pages mapped into everybody's
 memory, of the values and a checksum for each block. How it stays right whatever happens to whom:
 
-- A block is R consecutive rows, run through the teacher in one batch of their own. So its bits do not depend on who
-  computes it, nor on that job's batches and order: jobs that meet on a block write the same bytes.
+- A block is what the teacher says of some consecutive samples in a batch of their own. So its bits do not depend on
+  who computes it, nor on that job's batches and order: jobs that meet on a block write the same bytes.
 - Values first, then the checksum. A block counts only where its checksum is that of its values, which everybody
   verifies before the first use: half a block, or pages that a dying host wrote in another order, never count.
 - Who computes a block holds a lock on it (fcntl), so others take the next one; the kernel lets go of it whatever
@@ -41,25 +41,24 @@ Entries = dict[str, tuple[torch.dtype, Sequence[int]]]
 class Form:
     """What a file holds."""
 
-    rows: int
-    block: int
-    """Rows of a block, R."""
+    bounds: Sequence[int]
+    """Where each block of rows begins; last, how many rows there are."""
     a_row: Entries
     """The arrays, with the shape of one row."""
 
     @property
     def blocks(self) -> int:
-        return math.ceil(self.rows / self.block)
+        return len(self.bounds) - 1
 
     @property
     def entries(self) -> Entries:
         """The arrays as they lie in the file."""
-        arrays = {name: (dtype, (self.rows, *shape)) for name, (dtype, shape) in self.a_row.items()}
+        arrays = {name: (dtype, (self.bounds[-1], *shape)) for name, (dtype, shape) in self.a_row.items()}
         return {_CHECKS: (torch.int32, (self.blocks,)), **arrays}
 
     def rows_of(self, block: int) -> slice:
         """Return the rows of a block."""
-        return slice(block * self.block, min((block + 1) * self.block, self.rows))
+        return slice(self.bounds[block], self.bounds[block + 1])
 
 
 class TargetFile:

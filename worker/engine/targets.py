@@ -1,6 +1,6 @@
 """What the teacher says of any look: kept where its view comes again, computed anew where it does not.
 
-B = batch, N = samples of the set, C = classes.
+B = batch, U = its units (`worker.engine.units`), N = samples of the set, C = classes.
 """
 
 import json
@@ -15,10 +15,11 @@ from app.contract.views import PLAIN
 from worker.engine.checkpoint import write_bytes
 from worker.engine.kept import Kept
 from worker.engine.soft_targets import SoftTargets
+from worker.engine.units import Units
 from worker.engine.views import Look, Views
 
 Predict = Callable[[Look], Tensor]
-"""A look to logits (B, C)."""
+"""A look to logits of all its units."""
 OpenStore = Callable[[int, str, bool, Callable[[Tensor], Tensor]], SoftTargets]
 """Makes the store of a view's number and a part; of all classes, or as the job keeps them."""
 _TRAIN = "train"
@@ -58,6 +59,7 @@ class Targets:
         views: Views,
         predict: Predict,
         rows: Mapping[str, Tensor],
+        units: Units,
         open_store: OpenStore,
         looks: Looks,
         notice: Callable[[str], None],
@@ -70,7 +72,7 @@ class Targets:
         """
         self._coarse = coarse
         self._views, self._predict, self._open = views, predict, open_store
-        self._looks, self._notice = looks, notice
+        self._looks, self._notice, self._units = looks, notice, units
         self._part_N = _numbered(rows)
         self._parts = tuple(rows)
         self._stores: dict[tuple[int, str, bool], SoftTargets] = {}
@@ -100,18 +102,19 @@ class Targets:
             return self._store(look.number, _TRAIN).read(look.rows_B)
         self._looks.add("fresh", computed=len(look.rows_B))
         # A copy, because autograd keeps no tensor that was made in inference mode.
-        return self._predict(look).clone()
+        return self._units.among(look.rows_B, self._predict(look).clone())
 
     def of_samples(self, rows_B: Tensor) -> Tensor:
-        """Return the logits (B, C) of samples as they are, after computing what is missing."""
-        part_B = self._part_N[rows_B.cpu()]
+        """Return the logits (U, C) of samples as they are, after computing what is missing."""
+        part_B, owners_U = self._part_N[rows_B.cpu()], self._units.owners(rows_B.cpu())
         found: Tensor | None = None
         for number in torch.unique(part_B).tolist():
             place_B = (part_B == number).nonzero()[:, 0].to(rows_B.device)
-            said_BC = self._store(PLAIN, self._parts[number], whole=True).fetch(rows_B[place_B])
-            assert isinstance(said_BC, Tensor)
-            found = said_BC.new_empty(len(rows_B), said_BC.shape[1]) if found is None else found
-            found[place_B] = said_BC
+            place_U = (part_B[owners_U] == number).nonzero()[:, 0].to(rows_B.device)
+            said_UC = self._store(PLAIN, self._parts[number], whole=True).fetch(rows_B[place_B])
+            assert isinstance(said_UC, Tensor)
+            found = said_UC.new_empty(len(owners_U), said_UC.shape[1]) if found is None else found
+            found[place_U] = said_UC
         assert found is not None
         return found
 

@@ -59,6 +59,10 @@ class Family(Contract):
         """Return whether it answers with embeddings, of which `classes` is the width, and tells no classes apart."""
         return False
 
+    def tags_words(self) -> bool:
+        """Return whether it answers for each word of a list, and not for the whole sample."""
+        return False
+
     def embeds(self) -> int | None:
         """Return how many different tokens it knows; None where it does not read tokens."""
         return None

@@ -1,4 +1,4 @@
-"""Text classifiers and sentence embeddings of the transformers library, by their configuration."""
+"""Classifiers of texts and of words, and sentence embeddings, of the transformers library, by their configuration."""
 
 import re
 from collections.abc import Iterator
@@ -26,6 +26,11 @@ _FORBIDDEN = re.compile(
 _WORD = re.compile(r"[\w .,+:<>|\[\]()-]{0,200}")
 _MAX_DEPTH = 6
 _POSITIONS = ("max_position_embeddings", "n_positions")
+_AUTO_CLASSES = {
+    "sequence_classification": "AutoModelForSequenceClassification",
+    "token_classification": "AutoModelForTokenClassification",
+    "embedding": "AutoModel",
+}
 _COUNT_FROM_PADDING = frozenset({
     "camembert", "data2vec-text", "ibert", "longformer", "luke", "mpnet", "roberta", "roberta-prelayernorm",
     "xlm-roberta", "xlm-roberta-xl", "xmod",
@@ -34,22 +39,23 @@ _COUNT_FROM_PADDING = frozenset({
 
 
 class Transformers(Family):
-    """Whatever transformers builds from a config.json for texts as wholes, never with code of others.
+    """What transformers builds from a config.json for texts as wholes or for their words, never with code of others.
 
-    Parameter names are the library's own: `AutoModelForSequenceClassification`, or `AutoModel` for embeddings, opens a
-    student beside its config. The worker needs `stillhouse[transformers]`.
+    Parameter names are the library's own: `AutoModelForSequenceClassification`, `AutoModelForTokenClassification`, or
+    `AutoModel` for embeddings, opens a student beside its config. The worker needs `stillhouse[transformers]`.
     """
 
     title: ClassVar[str] = "Transformer of the transformers library"
-    sample_axes: ClassVar[str] = "a text"
-    takes: ClassVar[frozenset[SampleKind]] = frozenset({"text"})
+    sample_axes: ClassVar[str] = "a text, or a list of words"
+    takes: ClassVar[frozenset[SampleKind]] = frozenset({"text", "words"})
 
     kind: Literal["transformers"] = "transformers"
     config: dict[str, Any] = Field(max_length=500)
     """What config.json holds: `model_type`, `vocab_size`, and the sizes of the network."""
 
-    task: Literal["sequence_classification", "embedding"] = "sequence_classification"
-    """`embedding`: the body alone, its last hidden states pooled; `classes` is then the width of an embedding."""
+    task: Literal["sequence_classification", "token_classification", "embedding"] = "sequence_classification"
+    """`token_classification`: a class for each word of a list, read off its first token. `embedding`: the body alone,
+    its last hidden states pooled; `classes` is then the width of an embedding."""
     pooling: Literal["mean", "cls"] = "mean"
     """Of an embedding: the mean over all tokens but padding, or the first token."""
     normalize: bool = False
@@ -72,16 +78,38 @@ class Transformers(Family):
             raise ValueError("the field 'vocab_size' is missing: a whole number from 3 to 2,000,000")
         return config
 
+    def refuses(self, kind: SampleKind, shape: tuple[int, ...]) -> str | None:
+        if kind == "words" and not self.tags_words():
+            return f"of the task {self.task} it takes texts as wholes, and these are lists of words"
+        if kind == "text" and self.tags_words():
+            return (
+                "of the task token_classification it takes lists of words (format `tagged_words`), and these are texts"
+            )
+        return super().refuses(kind, shape)
+
     def refuses_sample(self, shape: tuple[int, ...]) -> str | None:
         return None
+
+    def refuses_onnx(self) -> str | None:
+        if self.tags_words():
+            return "a student of the task token_classification is not exported as ONNX: open it with transformers"
+        return super().refuses_onnx()
 
     def shares_names(self, other: Family) -> bool:
         if not isinstance(other, Transformers):
             return False
         return (other.task, other.config["model_type"]) == (self.task, self.config["model_type"])
 
+    @property
+    def auto_class(self) -> str:
+        """The library's class that opens such a network beside its config."""
+        return _AUTO_CLASSES[self.task]
+
     def gives_embeddings(self) -> bool:
         return self.task == "embedding"
+
+    def tags_words(self) -> bool:
+        return self.task == "token_classification"
 
     def embeds(self) -> int:
         return int(self.config["vocab_size"])

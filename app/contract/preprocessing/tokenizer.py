@@ -10,10 +10,13 @@ from app.contract.samples import SampleKind
 
 
 class Tokenizer(Preprocess):
-    """A Hugging Face tokenizer. It brings its own normalisation, vocabulary and special tokens."""
+    """A Hugging Face tokenizer. It brings its own normalisation, vocabulary and special tokens.
+
+    Of words in a list each is cut into tokens of its own, a byte-level tokenizer's with the space before it.
+    """
 
     title: ClassVar[str] = "Tokenizer"
-    takes: ClassVar[frozenset[SampleKind]] = frozenset({"text"})
+    takes: ClassVar[frozenset[SampleKind]] = frozenset({"text", "words"})
 
     kind: Literal["tokenizer"] = "tokenizer"
     content: dict[str, Any]

@@ -15,7 +15,7 @@ class Words(Preprocess):
     """Cuts a text into words and numbers them by a vocabulary: yours, or the training part's commonest words."""
 
     title: ClassVar[str] = "Words"
-    takes: ClassVar[frozenset[SampleKind]] = frozenset({"text"})
+    takes: ClassVar[frozenset[SampleKind]] = frozenset({"text", "words"})
 
     kind: Literal["words"] = "words"
     lower_case: bool = True

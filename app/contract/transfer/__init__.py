@@ -8,6 +8,7 @@ from app.contract.transfer.format import Format
 from app.contract.transfer.images import Images
 from app.contract.transfer.parts import SPLITS, UNLABELLED, Splits
 from app.contract.transfer.table import Table
+from app.contract.transfer.tagged_words import TaggedWords
 from app.contract.transfer.tensors import Tensors
 from app.contract.transfer.text import Text
 
@@ -17,11 +18,11 @@ def _arrays_by_default(given: Any) -> Any:
 
 
 TransferFormat = Annotated[
-    Tensors | Text | Images | Table, Field(discriminator="kind"), BeforeValidator(_arrays_by_default)
+    Tensors | Text | TaggedWords | Images | Table, Field(discriminator="kind"), BeforeValidator(_arrays_by_default)
 ]
 """A format without a `kind` means arrays."""
 FORMAT: TypeAdapter[TransferFormat] = TypeAdapter(TransferFormat)
-FORMATS: tuple[type[Format], ...] = (Tensors, Text, Images, Table)
+FORMATS: tuple[type[Format], ...] = (Tensors, Text, TaggedWords, Images, Table)
 
 __all__ = [
     "FORMAT",
@@ -32,6 +33,7 @@ __all__ = [
     "Images",
     "Splits",
     "Table",
+    "TaggedWords",
     "Tensors",
     "Text",
     "TransferFormat",

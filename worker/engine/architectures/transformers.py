@@ -1,6 +1,6 @@
-"""Text classifiers and embeddings of the transformers library, with its own parameter names.
+"""Classifiers of texts and words, and embeddings, of the transformers library, with its own parameter names.
 
-B = batch, L = tokens, C = classes, D = numbers of a hidden state and of an embedding.
+B = batch, L = tokens, A = words of all lists, C = classes, D = numbers of a hidden state and of an embedding.
 """
 
 import inspect
@@ -35,6 +35,17 @@ class _Reader:
         return super().forward(input_ids=ids_BL, attention_mask=mask_BL)  # type: ignore[misc]  # the library's
 
 
+class _Tagger(_Reader):
+    """The same of a network that tells classes of tokens apart: answers for each word, by its first token."""
+
+    def forward(self, tokens: Tokens) -> Tensor:
+        assert tokens.heads_A is not None
+        logits_BLC: Tensor = self._answer(tokens).logits
+        logits_AC = logits_BLC.flatten(0, 1).index_select(0, tokens.heads_A.clamp(min=0))
+        # Nothing is said of words that are not seen; whoever asks passes over them (`worker.engine.units`).
+        return torch.where(tokens.heads_A[:, None] >= 0, logits_AC, 0.0)
+
+
 class _Embedder(_Reader):
     """The same of a network without a head: answers with embeddings."""
 
@@ -50,12 +61,17 @@ class _Embedder(_Reader):
         return normalize(pooled_BD, dim=1) if self.family.normalize else pooled_BD
 
 
+_READERS: dict[str, type[_Reader]] = {
+    "sequence_classification": _Reader, "token_classification": _Tagger, "embedding": _Embedder
+}  # fmt: skip
+
+
 def build(family: Transformers) -> nn.Module:
     """Return the network. Raises Refused where the library is missing, or cannot build what is asked for."""
     library = _library()
     config = _config(library, family)
     try:
-        network: nn.Module = _class(library, family).from_config(config, trust_remote_code=False)
+        network: nn.Module = getattr(library, family.auto_class).from_config(config, trust_remote_code=False)
     except (MemoryError, Refused):
         raise
     except Exception as error:
@@ -64,7 +80,7 @@ def build(family: Transformers) -> nn.Module:
     if "attention_mask" not in inspect.signature(own.forward).parameters:
         raise Refused(f"A {config.model_type} cannot tell padding from text, and takes no attention mask.")
     # Not wrapped, so that parameters keep their names.
-    reader = _Embedder if family.gives_embeddings() else _Reader
+    reader = _READERS[family.task]
     network.__class__ = type(own.__name__, (reader, own), {"family": family})
     return _body(network, family) if family.gives_embeddings() else network
 
@@ -86,10 +102,6 @@ def points(network: nn.Module) -> dict[str, Point]:
     }
 
 
-def _class(library: ModuleType, family: Transformers) -> Any:
-    return library.AutoModel if family.gives_embeddings() else library.AutoModelForSequenceClassification
-
-
 def _body(network: nn.Module, family: Transformers) -> nn.Module:
     """Return a network without the pooler that embeddings do not use. Raises Refused where its width is another."""
     width: int = network.config.hidden_size  # type: ignore[union-attr, assignment]  # the library's
@@ -101,12 +113,14 @@ def _body(network: nn.Module, family: Transformers) -> nn.Module:
 
 
 def _config(library: ModuleType, family: Transformers) -> Any:
-    known = library.models.auto.modeling_auto.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
+    known = getattr(library.models.auto.modeling_auto, _KNOWN[family.tags_words()])
     settings = dict(family.config)
     kind = settings.pop("model_type")
     if kind not in known:
         near = did_you_mean(kind, known)
-        raise Refused(f"transformers {library.__version__} has no text classifier of the type '{kind}'{near or '.'}")
+        raise Refused(
+            f"transformers {library.__version__} has no {_classifier(family)} of the type '{kind}'{near or '.'}"
+        )
     try:
         labels = {} if family.gives_embeddings() else {"num_labels": family.classes}
         config = library.AutoConfig.for_model(kind, **settings, **labels)
@@ -119,6 +133,17 @@ def _config(library: ModuleType, family: Transformers) -> Any:
     if config.pad_token_id is None:
         config.pad_token_id = config.eos_token_id if isinstance(config.eos_token_id, int) else 0
     return config
+
+
+_KNOWN = {
+    False: "MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES",
+    True: "MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES",
+}
+"""The library's lists of types: whether they tag words."""
+
+
+def _classifier(family: Transformers) -> str:
+    return "token classifier" if family.tags_words() else "text classifier"
 
 
 def _refused(library: ModuleType, error: Exception) -> Refused:

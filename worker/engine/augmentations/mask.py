@@ -3,10 +3,10 @@
 from app.contract.augmentations import Mask
 from app.contract.preprocessing import MASKED
 from worker.engine.draws import Draws
-from worker.engine.word_pieces import count_words, taken_apart
+from worker.engine.word_pieces import Written, count_words, put_together, taken_apart
 
 
-def change(step: Mask, texts: list[str], draws: Draws) -> list[str]:
+def change(step: Mask, texts: list[Written], draws: Draws) -> list[Written]:
     """Put the mark of a masked word in the place of words."""
     apart = [taken_apart(text) for text in texts]
     drawn = draws.uniform(max(1, *map(count_words, apart))).tolist()
@@ -14,4 +14,4 @@ def change(step: Mask, texts: list[str], draws: Draws) -> list[str]:
         for word in range(count_words(pieces)):
             if numbers[word] < step.probability:
                 pieces[2 * word + 1] = MASKED
-    return ["".join(pieces) for pieces in apart]
+    return [put_together(pieces, text) for pieces, text in zip(apart, texts, strict=True)]

@@ -1,23 +1,27 @@
-"""What the network of a Hugging Face folder is for: telling classes apart, or embeddings, and how these are made."""
+"""What the network of a Hugging Face folder is for: classes of texts or words, or embeddings and how these are made."""
 
-from typing import Any
+from typing import Any, Literal
 
 from app.contract.registration import HuggingFace
 from worker.engine.failures import Refused
 from worker.engine.inspection.folder_archive import CONFIG, Folder
 
+Task = Literal["sequence_classification", "token_classification", "embedding"]
+_ENDINGS: dict[str, Task] = {"ForTokenClassification": "token_classification", "Model": "embedding"}
+"""Of the library's classes."""
 _WIDTHS = ("hidden_size", "dim", "n_embd", "d_model")
 _POOLING = "1_Pooling/config.json"
 _MODES = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
 _STEPS = {"Transformer", "Pooling", "Normalize"}
 
 
-def gives_embeddings(config: dict[str, Any], wanted: HuggingFace) -> bool:
-    """Return whether it is a body alone."""
+def task_of(config: dict[str, Any], wanted: HuggingFace) -> Task:
+    """Return what is asked for, or else what the library's class is for that the config names."""
     if wanted.task:
-        return wanted.task == "embedding"
+        return wanted.task
     named = config.get("architectures")
-    return isinstance(named, list) and bool(named) and str(named[0]).endswith("Model")
+    name = str(named[0]) if isinstance(named, list) and named else ""
+    return next((task for ending, task in _ENDINGS.items() if name.endswith(ending)), "sequence_classification")
 
 
 def embedding_of(folder: Folder) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from worker.engine import blueprint, tensor_file
 from worker.engine.failures import Refused
 from worker.engine.fit import listed
 from worker.engine.inspection.folder_archive import CONFIG, Folder, read_folder
-from worker.engine.inspection.folder_task import embedding_of, gives_embeddings
+from worker.engine.inspection.folder_task import embedding_of, task_of
 from worker.engine.inspection.folder_tokenizer import tokenizer_of
 from worker.engine.inspection.folder_weights import tensors_of, under_own_names
 from worker.engine.inspection.models import judge, with_taps
@@ -53,12 +53,13 @@ def _resolved(folder: Folder, subject: InspectModel) -> Resolved:
     """Return what the folder is; what was registered with it goes before what it says itself. Raises Refused."""
     assert isinstance(subject.architecture, HuggingFace)
     config = folder.table(CONFIG)
-    if embedding := gives_embeddings(config, subject.architecture):
+    task = task_of(config, subject.architecture)
+    if task == "embedding":
         architecture, names = _transformers(config, embedding_of(folder)), []
     else:
         names = _class_names(config)
-        architecture = _transformers(config, {"classes": len(names) or _num_labels(config)})
-    if embedding and subject.class_names:
+        architecture = _transformers(config, {"task": task, "classes": len(names) or _num_labels(config)})
+    if task == "embedding" and subject.class_names:
         raise Refused("The network gives embeddings and tells no classes apart: leave class_names out.")
     if subject.class_names and len(subject.class_names) != architecture.classes:
         given = len(subject.class_names)
@@ -132,6 +133,6 @@ def _without_head(finding: ModelInspection, architecture: Transformers, network:
         return None
     return (
         f"The folder holds a network's body without a classification head ({listed(finding.missing)}): train one first "
-        "(AutoModelForSequenceClassification.from_pretrained(folder) adds it, untrained) and upload that folder; or "
+        f"({architecture.auto_class}.from_pretrained(folder) adds it, untrained) and upload that folder; or "
         "register this one as {kind: huggingface, task: embedding}, if it is its embeddings that you want"
     )

@@ -22,11 +22,29 @@ class Encoder:
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         return [self._encode(text) for text in texts]
 
+    def spell(self, lists: Sequence[Sequence[str]]) -> list[tuple[list[int], list[int]]]:
+        """Return of each list its tokens, and where each word begins among them, -1 beyond the cut.
+
+        A word of which nothing is known is read as padding, for the place is the word's all the same.
+        """
+        return [self._spell(words) for words in lists]
+
+    def _spell(self, words: Sequence[str]) -> tuple[list[int], list[int]]:
+        numbers: list[int] = []
+        firsts = []
+        for word in words:
+            firsts.append(len(numbers) if len(numbers) < self._settings.max_tokens else -1)
+            numbers += self._known(word) or [self.padding]
+        return numbers[: self._settings.max_tokens], firsts
+
     def _encode(self, text: str) -> list[int]:
+        return self._known(text)[: self._settings.max_tokens]
+
+    def _known(self, text: str) -> list[int]:
         found = (
             self._unknown if word is None else self._numbers.get(word, self._unknown) for word in self._words(text)
         )
-        return [number for number in found if number is not None][: self._settings.max_tokens]
+        return [number for number in found if number is not None]
 
     def _words(self, text: str) -> Iterator[str | None]:
         """Yield the words, None for each masked one."""

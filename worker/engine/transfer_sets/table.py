@@ -103,7 +103,7 @@ def _labels(file: ColumnFile, name: str | None, wanted: Table) -> tuple[Labels |
 def _labels_shown(name: str | None, labels: Labels | None) -> inspection.Tensor | None:
     if name is None or labels is None:
         return None
-    return inspection.Tensor(name=name, shape=tuple(labels.values_N.shape), dtype=labels.dtype)
+    return labels.shown(name)
 
 
 def _samples(file: ColumnFile, columns: Sequence[Values], rules: Sequence[Rule], rows: int) -> TableSamples:

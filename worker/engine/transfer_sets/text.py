@@ -3,21 +3,16 @@
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from app.contract import inspection
-from app.contract.inspection import Lengths
 from app.contract.transfer import Text
 from worker.engine import column_file
 from worker.engine.column_file import ColumnFile
 from worker.engine.content import Content
 from worker.engine.failures import Refused
-from worker.engine.labels import Labels, labels_of, parts_of
+from worker.engine.labels import labels_of, parts_of
 from worker.engine.samples import TextSamples
+from worker.engine.written_words import MAX_CHARACTERS, encodable, lengths_of
 
-MAX_CHARACTERS = 100_000
-"""Of one text."""
 _TEXT = ("text", "sentence")
 _LABEL = ("label", "labels")
 _SPLIT = ("split",)
@@ -41,16 +36,12 @@ def read(path: Path, wanted: Text) -> Content:
         samples=TextSamples(texts),
         inputs=inspection.Tensor(name=name, shape=(len(texts),), dtype="string"),
         labels_N=labels.values_N if labels else None,
-        labels=_shown(labels_name, labels) if labels_name and labels else None,
+        labels=labels.shown(labels_name) if labels_name and labels else None,
         split_N=split_N,
         class_names=labels.class_names if labels else wanted.classes or (),
         problems=[*problems, *(labels.problems if labels else []), *split_problems],
-        about={"lengths": _lengths(texts)} if not problems else {},
+        about={"lengths": lengths_of(texts, [len(text.split()) for text in texts])} if not problems else {},
     )
-
-
-def _shown(name: str, labels: Labels) -> inspection.Tensor:
-    return inspection.Tensor(name=name, shape=tuple(labels.values_N.shape), dtype=labels.dtype)
 
 
 def _texts(file: ColumnFile, name: str) -> tuple[list[str], list[str]]:
@@ -75,32 +66,4 @@ def _unusable(value: Any) -> str | None:
         return f"has a text of {len(value):,} characters (at most {MAX_CHARACTERS:,} are read)"
     if not value.strip():
         return "has no text but white space"
-    return None if _encodable(value) else "holds half a character (a lone surrogate)"
-
-
-def _encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _lengths(texts: list[str]) -> Lengths:
-    characters_N, words_N = (_sorted(len(text) for text in texts), _sorted(len(text.split()) for text in texts))
-    return Lengths(characters=_spread(characters_N), words=_spread(words_N))
-
-
-def _sorted(counts: Any) -> Tensor:
-    return torch.tensor(list(counts)).sort().values
-
-
-def _spread(counts_N: Tensor) -> inspection.Spread:
-    last = len(counts_N) - 1
-    return inspection.Spread(
-        least=int(counts_N[0]),
-        median=int(counts_N[last // 2]),
-        p95=int(counts_N[round(0.95 * last)]),
-        most=int(counts_N[-1]),
-        mean=round(float(counts_N.double().mean()), 2),
-    )
+    return None if encodable(value) else "holds half a character (a lone surrogate)"
