@@ -10,7 +10,7 @@ from benchmarks.reproduce import results
 FOLDER = Path(__file__).parents[2] / "benchmarks" / "reproduce"
 
 
-@pytest.mark.parametrize("name", ["mnist", "regulariser", "temperature"])
+@pytest.mark.parametrize("name", ["mnist", "regulariser", "temperature", "movies"])
 def test_the_table_is_that_of_the_results(name: str) -> None:
     table = import_module(f"benchmarks.reproduce.{name}").table(results.read(name))
     assert table in (FOLDER / "README.md").read_text()
