@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help install demo serve test check unit openapi bench reproduce clean
+.PHONY: help install demo serve test check unit openapi methods bench reproduce clean
 
 help: ## List every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -38,6 +38,9 @@ unit: $(READY) ## Only the tests that start no server
 
 openapi: $(READY) ## Write the OpenAPI snapshot that the tests compare with
 	$(BIN)/python -m app.api.document > tests/contract/openapi.json
+
+methods: $(READY) ## Write docs/methods.md from the catalogue
+	$(BIN)/python -m app.api.methods > docs/methods.md
 
 bench: $(READY) ## What is measured: benchmarks/README.md
 	$(BIN)/python benchmarks/loop.py

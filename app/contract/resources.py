@@ -8,12 +8,15 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from app.contract.class_names import ClassNames, Names
 from app.contract.errors import Problem
 from app.contract.inspection import DatasetInspection, ModelInspection
+from app.contract.objectives import Branch
+from app.contract.objectives.feature_term import Joins
 from app.contract.preprocessing import Preprocessing
 from app.contract.products import ArtifactKind
 from app.contract.registration import Described, HuggingFace
 from app.contract.spec import JobSpec, Labels, Name
 from app.contract.states import BlockedBy, FailureCode, InspectionState, JobState, Phase, StopReason
 from app.contract.students import KeyMap
+from app.contract.taps import Layout
 from app.contract.transfer import Splits, Tensors, TransferFormat
 
 
@@ -278,6 +281,14 @@ class Readiness(Resource):
     parts: dict[str, Part]
 
 
+class Parameter(Resource):
+    """A field of a method."""
+
+    name: str
+    default: Any
+    description: str
+
+
 class CatalogEntry(Resource):
     """One method, family, format, schedule or optimiser."""
 
@@ -290,10 +301,29 @@ class CatalogEntry(Resource):
     json_schema: dict[str, Any]
 
 
+class CatalogMethod(CatalogEntry):
+    """A term that an objective can have."""
+
+    branch: Branch
+    """What of the teacher it carries over."""
+    reads: list[Layout] = Field(default_factory=list)
+    """The layouts of taps that it compares; empty where it looks at outputs."""
+    joins: Joins | None = None
+    """What it needs of a pair of taps; null where it looks at outputs."""
+    relational: bool
+    """Whether it relates the samples of a batch to one another."""
+    top_k: bool
+    """Whether it can work with the teacher's most probable classes alone (`soft_targets.keep`)."""
+    distributions: bool
+    """Whether it takes outputs for distributions over classes, which embeddings are not."""
+    parameters: list[Parameter]
+    """Its own fields, with their defaults; those of every term are `weight` and `on`."""
+
+
 class Catalog(Resource):
     """Everything a spec can name."""
 
-    objectives: list[CatalogEntry]
+    objectives: list[CatalogMethod]
     architectures: list[CatalogEntry]
     transfer_sets: list[CatalogEntry]
     preprocessing: list[CatalogEntry]

@@ -5,6 +5,7 @@ import subprocess
 import tomllib
 from pathlib import Path
 
+from app.api.methods import page
 from app.contract.states import FailureCode
 from app.settings import Settings
 
@@ -55,3 +56,7 @@ def test_every_folder_in_the_map_exists() -> None:
         r"`((?:app|worker|stillhouse|migrations|tests|examples|benchmarks|deploy|docs)/[a-z/]*)`", README
     ):
         assert (ROOT / folder).is_dir(), folder
+
+
+def test_the_page_of_methods_is_the_catalogue() -> None:
+    assert (ROOT / "docs" / "methods.md").read_text() == page(), "make methods"
