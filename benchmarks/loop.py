@@ -122,7 +122,7 @@ def engine_epochs(folder: Path) -> Epoch:
     """Return a function that trains one more epoch, as a job does."""
     job = JobFile.model_validate_json((folder / "job.json").read_bytes())
     bench = Bench(folder, job, Reporter(folder / "events.jsonl"), StopSignal())
-    run = bench.training_run(Run.STUDENT, bench.terms, bench.plan, (0.0, 1.0))
+    run = bench.training_run(bench.lessons(Run.STUDENT)[-1])
     run.state.network.train()
 
     def epoch() -> None:

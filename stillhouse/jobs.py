@@ -7,6 +7,7 @@ from app.contract.augmentations import AugmentationStep
 from app.contract.objectives import ObjectiveTerm
 from app.contract.resources import Dataset, Job, Model, Page, Validation
 from app.contract.spec import JobSpec
+from app.contract.stages import Stage
 from app.contract.students import Student
 from app.contract.teachers import Ensemble, Member
 from app.contract.training import Training
@@ -33,6 +34,7 @@ class Jobs:
         student: Student | Mapping[str, Any],
         transfer_set: Dataset | str,
         objective: Sequence[ObjectiveTerm | Mapping[str, Any]] | None = None,
+        stages: Sequence[Stage | Mapping[str, Any]] | None = None,
         augmentation: Sequence[AugmentationStep | Mapping[str, Any]] | None = None,
         views: Views | Mapping[str, Any] | None = None,
         training: Training | Mapping[str, Any] | None = None,
@@ -56,6 +58,7 @@ class Jobs:
             "student": student,
             "transfer_set": datasets.identity_of(transfer_set),
             "objective": None if objective is None else list(objective),
+            "stages": None if stages is None else list(stages),
             "augmentation": None if augmentation is None else list(augmentation),
             "views": views,
             "training": training,

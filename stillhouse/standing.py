@@ -13,6 +13,8 @@ class Standing:
     state: str = "queued"
     phase: str = ""
     run: str = ""
+    stage: str = ""
+    """The stage of the run; empty in its main training."""
     progress: float = 0.0
     """0 to 1, over the whole job."""
     step: int = 0
@@ -36,7 +38,9 @@ class Standing:
         """Return what the job is doing, in a few words."""
         if self.state not in {"running", "finalizing"}:
             return self.state
-        return f"training {self.run}" if self.training else self.phase.replace("_", " ") or self.state
+        if not self.training:
+            return self.phase.replace("_", " ") or self.state
+        return f"training {self.run}" + (f", stage {self.stage}" if self.stage else "")
 
     @property
     def training(self) -> bool:
@@ -52,9 +56,9 @@ class Standing:
 
     def _phase(self, event: JobEvent, data: dict[str, Any]) -> None:
         self.state, self.phase, self.looked = "running", str(data.get("phase", "")), ""
-        run = str(data.get("run") or "")
-        if run != self.run:
-            self.run, self.accuracy, self.loss = run, None, None
+        run, stage = str(data.get("run") or ""), str(data.get("stage") or "")
+        if (run, stage) != (self.run, self.stage):
+            self.run, self.stage, self.accuracy, self.loss = run, stage, None, None
 
     def _teacher_pass(self, event: JobEvent, data: dict[str, Any]) -> None:
         self.looked = f"{data['samples']}/{data['of']}"
@@ -62,7 +66,7 @@ class Standing:
     def _step(self, event: JobEvent, data: dict[str, Any]) -> None:
         self.state, self.progress = "running", float(data["progress"])
         self.step, self.steps = int(data["step"]), int(data["steps"])
-        self.run = str(data.get("run") or self.run)
+        self.run, self.stage = str(data.get("run") or self.run), str(data.get("stage") or "")
         self.loss = data["metrics"].get("loss", self.loss)
         self.eta_seconds = data.get("eta_seconds")
 

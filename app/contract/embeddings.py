@@ -31,10 +31,10 @@ def refusals(spec: JobSpec, teachers: Sequence[Family], student: Family) -> Iter
             "/teacher/combine",
             "embeddings are no probabilities: `logits` is their weighted mean",
         )
-    for index, term in enumerate(spec.objective):
+    for pointer, term in spec.pointed_terms:
         if term.distributions:
             detail = f"{term.title}: it reads outputs as distributions over classes, and the teacher gives embeddings"
-            yield f"/objective/{index}", f"{detail}; take logit_mse or embedding_cosine"
+            yield pointer, f"{detail}; take logit_mse or embedding_cosine"
     stopping = spec.training.early_stopping
     if stopping and stopping.monitor != "loss":
         yield "/training/early_stopping/monitor", "embeddings name no classes: only the loss can be monitored"

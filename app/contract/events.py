@@ -16,7 +16,7 @@ class Run(StrEnum):
     STUDENT = "student"
     """The only generation, or the last one of several."""
     CONTROL = "control"
-    """The same student, same seed and budget, on labels alone."""
+    """The same student, same seed and number of steps, on labels alone."""
     GENERATION_1 = "generation_1"
     """The first of several generations, which teaches the second."""
     GENERATION_2 = "generation_2"
@@ -34,34 +34,45 @@ def run_of_generation(number: int, generations: int) -> Run:
     return Run.STUDENT if number == generations else Run(f"generation_{number}")
 
 
+def name_of(run: Run, stage: str | None) -> str:
+    """Return what a training goes by in reports and metrics: its run, and its stage where it is not the main one."""
+    return f"{run}.{stage}" if stage else str(run)
+
+
 class _Event(Contract):
     time: datetime = Field(default_factory=lambda: datetime.now(UTC))
+
+
+class _OfTraining(_Event):
+    run: Run
+    stage: str | None = None
+    """The name of the stage; null in the main training."""
 
 
 class PhaseEntered(_Event):
     type: Literal["phase"] = "phase"
     phase: Phase
     run: Run | None = None
+    stage: str | None = None
 
 
-class TeacherPass(_Event):
+class TeacherPass(_OfTraining):
     """How far the teacher is with looking at the training part, before the training; at most one a second."""
 
     type: Literal["teacher_pass"] = "teacher_pass"
-    run: Run
     samples: int
     """Those whose soft targets are there."""
     of: int
 
 
-class Step(_Event):
+class Step(_OfTraining):
     """Metrics of training since the last report: `loss`, `loss/<term>`, `learning_rate`, `samples_per_second`."""
 
     type: Literal["step"] = "step"
-    run: Run
     step: int
+    """Counted from the beginning of the stage, or of the main training."""
     steps: int
-    """Steps of this run in all, if nothing stops it early."""
+    """Steps of it in all, if nothing stops it early."""
     epoch: float
     progress: float = Field(ge=0, le=1)
     """Share of the whole job that is done, control included."""
@@ -70,29 +81,26 @@ class Step(_Event):
     metrics: dict[str, float]
 
 
-class Evaluation(_Event):
+class Evaluation(_OfTraining):
     """Metrics on a held-out split: `loss` (the objective), `agreement`, and against labels `accuracy` and `nll`."""
 
     type: Literal["evaluation"] = "evaluation"
-    run: Run
     step: int
     epoch: float
     split: Literal["validation", "test"]
     metrics: dict[str, float]
 
 
-class Checkpoint(_Event):
+class Checkpoint(_OfTraining):
     type: Literal["checkpoint"] = "checkpoint"
-    run: Run
     step: int
     sha256: str
 
 
-class Resumed(_Event):
+class Resumed(_OfTraining):
     """Training goes on from a checkpoint."""
 
     type: Literal["resumed"] = "resumed"
-    run: Run
     step: int
 
 

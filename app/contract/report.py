@@ -166,9 +166,9 @@ class Report(Contract):
     soft_targets: SoftTargetUse | None = None
     """Missing in reports of earlier versions."""
     training_seconds: dict[str, float]
-    """Wall-clock seconds of training for each run."""
+    """Wall-clock seconds of training for each run; those of a stage stand by themselves, as `student.<stage>`."""
     curves: dict[str, dict[str, Curve]]
-    """For each run, the series by name."""
+    """For each run, and each stage of it, the series by name."""
     seed: int
     precision: Literal["fp32", "bf16"] = "fp32"
     """What the students were trained with."""

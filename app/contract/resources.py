@@ -247,7 +247,8 @@ class Series(Resource):
     """One metric of one run over optimiser steps."""
 
     name: str
-    """`<run>/<metric>`, evaluation metrics with the split in between: `student/validation/accuracy`."""
+    """`<run>/<metric>`, evaluation metrics with the split in between: `student/validation/accuracy`. Of a stage:
+    `student.<stage>/<metric>`."""
     steps: list[int]
     values: list[float]
 

@@ -42,14 +42,14 @@ def key_of(job: JobFile, view: int, part: str) -> str:
 
 def kept_classes(job: JobFile) -> int | None:
     """Return of how many classes a training sample's soft target is kept; None for all."""
-    return job.spec.soft_targets.classes_of(job.student.architecture.classes, job.spec.objective)
+    return job.spec.soft_targets.classes_of(job.student.architecture.classes, job.spec.terms)
 
 
 def keys_of(job: JobFile) -> list[str]:
     """Return the keys of all that a job may ask for."""
     spec = job.spec
     parts = [(PLAIN, part) for part in SPLITS[0 if not spec.augmentation else 1 :]]
-    count = min(spec.views.count, spec.training.epochs) if spec.augmentation and isinstance(spec.views, Fixed) else 0
+    count = min(spec.views.count, spec.epochs) if spec.augmentation and isinstance(spec.views, Fixed) else 0
     return [key_of(job, *place) for place in [*((view, SPLITS[0]) for view in range(1, count + 1)), *parts]]
 
 

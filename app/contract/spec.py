@@ -9,7 +9,7 @@ from app.contract.base import Contract
 from app.contract.exports import Exports
 from app.contract.keeping import Keeping
 from app.contract.objectives import HardTarget, ObjectiveTerm, SoftTarget
-from app.contract.schedules import extremes
+from app.contract.stages import Stage, refusal, weighing_something
 from app.contract.students import Student
 from app.contract.teachers import Teacher
 from app.contract.training import Training
@@ -34,6 +34,9 @@ class JobSpec(Contract):
     )
     """Terms that are added up, each times its weight. By default 0.9 soft targets and 0.1 hard targets; without labels
     the hard targets take no part."""
+    stages: tuple[Stage, ...] = Field(default=(), max_length=8)
+    """Trainings before that of `objective`, one after the other, each with terms and epochs of its own: for methods
+    whose paper trains in several stages. Each generation goes through all of them."""
     augmentation: tuple[AugmentationStep, ...] = Field(default=(), max_length=16)
     """Steps from a sample to the view of it that teacher and student train on, in this order; none: the sample as it
     is. Evaluation always looks at the samples as they are."""
@@ -47,7 +50,8 @@ class JobSpec(Contract):
     generation, and each generation the next, from fresh weights of a seed of its own, with the same objective and
     budget. The last one is the student; all of them together, an ensemble, stand in the report."""
     control: bool = True
-    """Also train the same student on labels alone, so that the report can say what the teacher was worth."""
+    """Also train the same student on labels alone, so that the report can say what the teacher was worth. It makes as
+    many steps as the student in all stages that train it."""
     export: Exports = Exports()
     """What is published beside the weights and the report."""
     seed: int = Field(default=0, ge=0, lt=2**32)
@@ -63,11 +67,14 @@ class JobSpec(Contract):
     @field_validator("objective")
     @classmethod
     def _weighs_something(cls, terms: tuple[ObjectiveTerm, ...]) -> tuple[ObjectiveTerm, ...]:
-        if not terms:
-            raise ValueError("the objective has no terms: nothing would be learnt")
-        if all(max(extremes(term.weight)) == 0 for term in terms):
-            raise ValueError("the weights sum to 0: nothing would be learnt; give a term a weight above 0")
-        return terms
+        return weighing_something(terms)
+
+    @field_validator("stages")
+    @classmethod
+    def _follow_one_another(cls, stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+        if reason := refusal(stages):
+            raise ValueError(reason)
+        return stages
 
     @field_validator("generations")
     @classmethod
@@ -82,9 +89,35 @@ class JobSpec(Contract):
 
     @model_validator(mode="after")
     def _learns_from_what_is_kept(self) -> Self:
-        if reason := self.soft_targets.refuses(self.objective):
+        if reason := self.soft_targets.refuses(self.terms):
             raise ValueError(reason)
         return self
+
+    @property
+    def objectives(self) -> tuple[tuple[str, tuple[ObjectiveTerm, ...]], ...]:
+        """The terms of each stage and, last, of the main objective, with their JSON pointer."""
+        staged = [(f"/stages/{place}/objective", stage.objective) for place, stage in enumerate(self.stages)]
+        return (*staged, ("/objective", self.objective))
+
+    @property
+    def pointed_terms(self) -> tuple[tuple[str, ObjectiveTerm], ...]:
+        """The terms of all objectives, each with its JSON pointer."""
+        return tuple((f"{at}/{place}", term) for at, terms in self.objectives for place, term in enumerate(terms))
+
+    @property
+    def terms(self) -> tuple[ObjectiveTerm, ...]:
+        """The terms of all objectives."""
+        return tuple(term for _, term in self.pointed_terms)
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of all stages and of the main training."""
+        return sum(stage.epochs for stage in self.stages) + self.training.epochs
+
+    @property
+    def student_epochs(self) -> int:
+        """Those of them in which the student learns: the control's budget."""
+        return sum(stage.epochs for stage in self.stages if stage.trains == "all") + self.training.epochs
 
     @field_validator("augmentation")
     @classmethod

@@ -11,7 +11,7 @@ def refusals(spec: JobSpec, teachers: Sequence[Family]) -> Iterator[tuple[str, s
     """Yield a JSON pointer into the spec, and a sentence, for all in it that does not go with words."""
     if not any(teacher.tags_words() for teacher in teachers):
         return
-    for index, term in enumerate(spec.objective):
+    for pointer, term in spec.pointed_terms:
         if isinstance(term, FeatureTerm):
             detail = f"{term.title}: it compares samples, and the teacher answers for words; take terms of outputs"
-            yield f"/objective/{index}", detail
+            yield pointer, detail

@@ -154,16 +154,19 @@ def _takes(spec: JobSpec, named: Named, kind: SampleKind, shape: tuple[int, ...]
 
 def _labels(spec: JobSpec, found: DatasetInspection) -> Iterator[Problem]:
     labelled, unlabelled = found.to_learn_from("train")
-    active = [(index, term) for index, term in enumerate(spec.objective) if max(extremes(term.weight)) > 0]
-    if not any(term.sees(labelled, unlabelled) for _, term in active) and (labelled or unlabelled):
-        detail = "every term of the objective needs labels, and no training sample of the transfer set has one"
-        if labelled:
-            detail = "every term of the objective looks at unlabelled samples, and all of the training part have labels"
-        yield Problem(pointer=f"/objective/{active[0][0]}", detail=detail)
-    for index, term in enumerate(spec.objective):
+    for pointer, terms in spec.objectives:
+        active = [(index, term) for index, term in enumerate(terms) if max(extremes(term.weight)) > 0]
+        if not any(term.sees(labelled, unlabelled) for _, term in active) and (labelled or unlabelled):
+            detail = "every term of the objective needs labels, and no training sample of the transfer set has one"
+            if labelled:
+                detail = (
+                    "every term of the objective looks at unlabelled samples, and all of the training part have labels"
+                )
+            yield Problem(pointer=f"{pointer}/{active[0][0]}", detail=detail)
+    for pointer, term in spec.pointed_terms:
         if _cannot_do_without(term) and not labelled:
             detail = f"{term.title} needs labels, and no training sample of the transfer set has one"
-            yield Problem(pointer=f"/objective/{index}", detail=detail)
+            yield Problem(pointer=pointer, detail=detail)
 
 
 def _cannot_do_without(term: Term) -> bool:
@@ -181,9 +184,9 @@ def _advice(spec: JobSpec, found: DatasetInspection) -> Iterator[Problem]:
     if spec.control and not labelled:
         yield Problem(pointer="/control", detail="without labels there is no student to train without the teacher")
     why = "every training sample has a label" if labelled else "there are no labels"
-    for index, term in enumerate(spec.objective):
+    for pointer, term in spec.pointed_terms:
         if not term.sees(labelled, unlabelled) and not _cannot_do_without(term):
-            yield Problem(pointer=f"/objective/{index}", detail=f"{term.title} takes no part: {why}")
+            yield Problem(pointer=pointer, detail=f"{term.title} takes no part: {why}")
 
 
 def inspected(dataset: Dataset) -> DatasetInspection | None:

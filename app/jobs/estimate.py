@@ -32,9 +32,11 @@ def estimate(spec: JobSpec, named: Named) -> Estimate | None:
         return None
     taught = sum(size or 0 for size in sizes)
     rows = found.splits.get("train", found.rows)
-    runs = spec.generations + bool(spec.control and found.labelled_splits.get("train"))
-    steps = ceil(rows / spec.training.batch(rows)) * spec.training.epochs * runs
-    passes = _FORWARD_AND_BACKWARD * rows * spec.training.epochs * runs
+    controls = int(spec.control and bool(found.labelled_splits.get("train")))
+    learning = spec.student_epochs * (spec.generations + controls)
+    frozen = (spec.epochs - spec.student_epochs) * spec.generations
+    steps = ceil(rows / spec.training.batch(rows)) * (learning + frozen)
+    passes = rows * (_FORWARD_AND_BACKWARD * learning + frozen)
     looks = found.rows if not spec.augmentation else _looks(spec, rows)
     seen = reading.shape_seen(student_preprocessing(spec, named), shape)
     passes += looks * (spec.generations - 1)  # of the generations that teach
@@ -59,5 +61,4 @@ def _shape(found: DatasetInspection) -> tuple[int, ...] | None:
 
 def _looks(spec: JobSpec, rows: int) -> int:
     """Return how many views the teacher looks at, of `rows` training samples."""
-    epochs = spec.training.epochs
-    return rows * (min(spec.views.count, epochs) if isinstance(spec.views, Fixed) else epochs)
+    return rows * (min(spec.views.count, spec.epochs) if isinstance(spec.views, Fixed) else spec.epochs)

@@ -15,13 +15,14 @@ from app.models.registered import architecture_of
 
 def problems(spec: JobSpec, named: Named, found: DatasetInspection | None) -> Iterator[Problem]:
     """Yield what is wrong with each term."""
-    for number, term in enumerate(spec.objective):
+    for pointer, term in spec.pointed_terms:
         if isinstance(term, FeatureTerm) and (reason := _black_box(term, named)):
-            yield Problem(pointer=f"/objective/{number}", detail=f"{term.title}: {reason}")
+            yield Problem(pointer=pointer, detail=f"{term.title}: {reason}")
             return
     teachers = [_listed(teacher) for teacher in named.teachers]
-    for number, reason in refusals(spec.objective, teachers, _student(spec, named, found)):
-        yield Problem(pointer=f"/objective/{number}", detail=f"{spec.objective[number].title}: {reason}")
+    for number, reason in refusals(spec.terms, teachers, _student(spec, named, found)):
+        pointer, term = spec.pointed_terms[number]
+        yield Problem(pointer=pointer, detail=f"{term.title}: {reason}")
 
 
 def _black_box(term: FeatureTerm, named: Named) -> str | None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from app.contract.events import Run, name_of
 from app.contract.resources import Series
 
 Measurement = tuple[str, dict[str, Any]]
@@ -13,7 +14,8 @@ def series(measurements: Iterable[Measurement], names: frozenset[str], from_step
     """Return each metric over its steps, at most `max_points` each; a later attempt overrules an earlier one."""
     values: dict[str, dict[int, float]] = {}
     for kind, data in measurements:
-        prefix = f"{data['run']}/{data['split']}" if kind == "evaluation" else data["run"]
+        name = name_of(Run(data["run"]), data.get("stage"))
+        prefix = f"{name}/{data['split']}" if kind == "evaluation" else name
         for metric, value in data["metrics"].items():
             values.setdefault(f"{prefix}/{metric}", {})[data["step"]] = value
     chosen = {name: points for name, points in values.items() if not names or name in names}

@@ -99,6 +99,7 @@ def _facts(job: Job) -> list[tuple[str, str]]:
         ("teacher", ", ".join(member.model for member in members_of(job.spec.teacher))),
         ("student", job.spec.student.model or job.spec.student.model_dump_json(include={"architecture"})),
         ("data", job.spec.transfer_set),
+        ("stages", ", ".join(f"{stage.name} ({stage.epochs} epochs)" for stage in job.spec.stages)),
         ("objective", ", ".join(f"{kind} x {weight}" for kind, weight in run.items())),
         ("labels", ", ".join(f"{key}:{value}" for key, value in job.labels.items())),
         ("clone of", job.cloned_from or ""),

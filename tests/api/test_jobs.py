@@ -109,6 +109,18 @@ def test_validate_tells_everything_and_changes_nothing(house: House) -> None:
     assert house.client.get("/v1/jobs").json()["data"] == []
 
 
+def test_validate_points_into_stages_and_counts_their_steps(house: House) -> None:
+    term = {"kind": "hint", "layers": [{"teacher": "hidden:1", "student": "hidden:1"}]}
+    stages = [{"name": "hints", "objective": [term], "epochs": 5}, {"name": "fit", "objective": [term], "epochs": 3}]
+    stages[1]["trains"] = "terms"
+    spec = house.ready()
+    checked = house.client.post("/v1/jobs/validate", json={**spec, "stages": stages}).json()
+    assert checked["estimate"]["optimizer_steps"] == 120 + 2 * 5 + 3
+    wrong = [{**stages[0], "objective": [{"kind": "annealed_target"}]}]
+    checked = house.client.post("/v1/jobs/validate", json={**house.ready(labelled=0), "stages": wrong}).json()
+    assert "/stages/0/objective/0" in {error["pointer"] for error in checked["errors"]}
+
+
 def test_validate_names_the_term_that_the_networks_have_no_use_for(house: House) -> None:
     spec = house.ready(classes=2)
     binary = house.register("models", architecture={**TEACHER, "classes": 2})["id"]

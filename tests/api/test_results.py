@@ -11,7 +11,7 @@ import pytest
 from app.contract.events import Evaluation, PhaseEntered, Run, Step
 from app.contract.states import JobState, Phase
 from app.db.session import Database
-from app.jobs import leases
+from app.jobs import leases, metrics
 from app.store import Store
 from tests.api.conftest import House
 
@@ -127,6 +127,15 @@ def test_metrics_are_series(house: House) -> None:
         f"/v1/jobs/{job}/metrics", params={"name": "student/loss", "from_step": 50, "max_points": 3}
     ).json()["series"]
     assert [entry["steps"] for entry in thin] == [[50, 75, 100]]
+
+
+def test_series_of_a_stage_stand_by_themselves() -> None:
+    told = [(stage, step, {"loss": loss}) for stage, step, loss in (("hints", 1, 5.0), (None, 1, 2.0), (None, 2, 1.0))]
+    found = metrics.series(
+        [("step", {"run": "student", "stage": stage, "step": step, "metrics": values}) for stage, step, values in told],
+        frozenset(), from_step=0, max_points=9,
+    )  # fmt: skip
+    assert [(one.name, one.values) for one in found] == [("student.hints/loss", [5.0]), ("student/loss", [2.0, 1.0])]
 
 
 def test_a_live_job_shows_phase_progress_and_log(house: House) -> None:

@@ -112,6 +112,17 @@ def test_lines_hold_the_numbers():
     assert written[-1] == "digits: training student  50%  step 50/100  loss 0.25  accuracy 75.0%  about 4 s left"
 
 
+def test_a_stage_is_named():
+    written: list[str] = []
+    drawing = Lines(written.append, "digits")
+    history = [
+        event(3, "phase", phase="training", run="student", stage="hints"),
+        event(4, "phase", phase="training", run="student", stage=None),
+    ]
+    follow("digits", slowed([JobEvent.model_validate(one) for one in history], drawing), drawing)
+    assert written == ["digits: training student, stage hints", "digits: training student"]
+
+
 def test_a_teacher_pass_tells_how_far_it_is():
     written: list[str] = []
     drawing = Lines(written.append, "digits")

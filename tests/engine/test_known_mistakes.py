@@ -31,7 +31,7 @@ RunHere = Callable[[Path], None]
 
 
 def student_run(bench: Bench) -> TrainingRun:
-    return bench.training_run(Run.STUDENT, bench.terms, bench.plan, (0.0, 1.0))
+    return bench.training_run(bench.lessons(Run.STUDENT)[-1])
 
 
 def value(term: Term, student_BC: Tensor, teacher_BC: Tensor | None = None, labels_B: Tensor | None = None) -> Tensor:

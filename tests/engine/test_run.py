@@ -22,7 +22,7 @@ LayOut = Callable[[Path], Bench]
 
 
 def student_run(bench: Bench) -> TrainingRun:
-    return bench.training_run(Run.STUDENT, bench.terms, bench.plan, (0.0, 1.0))
+    return bench.training_run(bench.lessons(Run.STUDENT)[-1])
 
 
 def test_the_teacher_is_untouched_and_the_student_back_in_train_mode(tmp_path: Path, lay_out: LayOut) -> None:

@@ -32,7 +32,7 @@ def report_of(folder: Path) -> Report:
 
 
 def student_run(bench: Bench) -> TrainingRun:
-    return bench.training_run(Run.STUDENT, bench.terms, bench.plan, (0.0, 1.0))
+    return bench.training_run(bench.lessons(Run.STUDENT)[-1])
 
 
 def test_a_student_learns_to_tag_words(tmp_path: Path, run_here: RunHere) -> None:

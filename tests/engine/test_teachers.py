@@ -108,7 +108,7 @@ def test_an_ensemble_of_other_classes_is_refused(tmp_path: Path, lay_out: LayOut
 
 
 def first_weights(bench: Bench) -> dict[str, torch.Tensor]:
-    return bench.training_run(Run.STUDENT, bench.terms, bench.plan, (0.0, 1.0)).state.weights()
+    return bench.training_run(bench.lessons(Run.STUDENT)[-1]).state.weights()
 
 
 def test_a_student_starts_from_stored_weights_under_their_owners_names(tmp_path: Path, lay_out: LayOut) -> None:

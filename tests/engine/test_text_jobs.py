@@ -117,7 +117,7 @@ def test_micro_batches_see_what_the_whole_batch_sees(tmp_path: Path, lay_out: La
             read_by_teacher=pieces(),
             training={"epochs": 1, "accumulation": parts, "optimizer": {"kind": "sgd", "learning_rate": 0.1}},
         )
-        run = (bench := lay_out(folder)).training_run(Run.STUDENT, bench.terms, bench.plan, (0.0, 1.0))
+        run = (bench := lay_out(folder)).training_run(bench.lessons(Run.STUDENT)[-1])
         run.train()
         weights.append(run.state.weights())
     for name, tensor in weights[0].items():

@@ -146,7 +146,7 @@ def test_teacher_and_student_see_the_same_words_each_in_its_own_numbers(
     bench = lay_out(folder)
     looked: list[int] = []
     bench.teachers[0].network.register_forward_hook(lambda _module, inputs, _output: looked.append(len(inputs[0])))
-    bench.training_run(Run.STUDENT, bench.terms, bench.plan, (0.0, 1.0)).train()
+    bench.training_run(bench.lessons(Run.STUDENT)[-1]).train()
     assert sum(looked) == views_seen * 108 + 12
     look = bench.views.look(torch.tensor([5, 9]), 1)
     taught, learnt = bench.teacher_sights[0].of(look), bench.student_sight.of(look)

@@ -181,14 +181,14 @@ def test_the_teacher_looks_at_each_view_once(
 ) -> None:
     bench = lay_out(augmented(tmp_path, wanted))
     looked = count_teacher(bench)
-    bench.training_run(Run.STUDENT, bench.terms, bench.plan, (0.0, 1.0)).train()
+    bench.training_run(bench.lessons(Run.STUDENT)[-1]).train()
     training, validation = 108, 12
     assert sum(looked) == views_seen * training + validation
 
 
 def test_teacher_and_student_see_the_same_view(tmp_path: Path, lay_out: LayOut) -> None:
     bench = lay_out(augmented(tmp_path, {"kind": "fresh"}, "mixup"))
-    run = bench.training_run(Run.STUDENT, bench.terms, bench.plan, (0.0, 1.0))
+    run = bench.training_run(bench.lessons(Run.STUDENT)[-1])
     taught: list[torch.Tensor] = []
     learnt: list[torch.Tensor] = []
     bench.teachers[0].network.register_forward_hook(lambda _module, inputs, _output: taught.append(inputs[0]))
@@ -230,7 +230,7 @@ def test_micro_batches_see_what_the_whole_batch_sees(
             },
             training={"epochs": 2, "accumulation": parts, "optimizer": {"kind": "sgd", "learning_rate": 0.1}},
         )
-        run = (bench := lay_out(folder)).training_run(Run.STUDENT, bench.terms, bench.plan, (0.0, 1.0))
+        run = (bench := lay_out(folder)).training_run(bench.lessons(Run.STUDENT)[-1])
         run.train()
         weights.append(run.state.weights())
     for name, tensor in weights[0].items():

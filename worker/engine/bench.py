@@ -4,6 +4,7 @@ import hashlib
 import json
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -17,17 +18,21 @@ from app.contract.architectures import Family
 from app.contract.events import Notice, Resumed, Run
 from app.contract.job_file import JobFile
 from app.contract.keeping import Keeping
-from app.contract.objectives import ObjectiveTerm
+from app.contract.objectives import HardTarget, ObjectiveTerm
 from app.contract.soft_targets import kept_classes, key_of
 from app.contract.states import FailureCode
+from app.contract.training import EarlyStopping
 from worker.engine import blueprint, build, class_order, key_maps, surroundings, trial
 from worker.engine.checkpoint import Checkpoints
 from worker.engine.evaluate import Evaluator
 from worker.engine.failures import EngineFailure, Refused
 from worker.engine.initial import initialise
 from worker.engine.inputs import check, load_network, load_transfer_set, without_labels
+from worker.engine.lessons import Lesson, lessons_of
+from worker.engine.objective import Objective
+from worker.engine.outcome import Outcome
 from worker.engine.participation import taking_part, why_not_monitored
-from worker.engine.plan import Plan
+from worker.engine.plan import Plan, with_budget
 from worker.engine.precision import resolve
 from worker.engine.preparation import Preparation
 from worker.engine.reporter import Reporter
@@ -35,7 +40,7 @@ from worker.engine.run import TrainingRun
 from worker.engine.settling import Settler
 from worker.engine.sight import Sight
 from worker.engine.soft_targets import Place, SoftTargets
-from worker.engine.state import TrainState
+from worker.engine.state import Tensors, TrainState, under
 from worker.engine.stop import StopSignal
 from worker.engine.taps.listener import Listener
 from worker.engine.targets import Looks, Targets
@@ -73,9 +78,8 @@ class Bench:
         self.preparation = Preparation(job, self.transfer_set)
         self.transfer_set = self.preparation.transfer_set
         self._tell_unseen()
-        self.terms, notice = taking_part(job.spec.objective, self.transfer_set)
-        if notice:
-            reporter.report(Notice(text=notice))
+        self.objectives = [self._taking_part(terms) for _, terms in job.spec.objectives]
+        """The terms of each stage that take part, and those of the main training last."""
         self._check_stopping()
         self.teacher_sights, self.student_sight = self.preparation.teacher_sights, self.preparation.student_sight
         for teacher, stored, sight in zip(job.teachers, self.teachers, self.teacher_sights, strict=True):
@@ -172,21 +176,33 @@ class Bench:
             device=self.device,
         )
 
+    def lessons(self, run: Run) -> list[Lesson]:
+        """Return what a student is trained through, the main training last."""
+        return list(lessons_of(self.job.spec, run, self.objectives, self.plan))
+
+    def control(self) -> Lesson:
+        """Return the control's training: as many steps as those that train the student, on labels alone."""
+        spec, labelled = self.job.spec, self.transfer_set.labelled_rows["train"]
+        plan = with_budget(replace(self.plan, epochs=spec.student_epochs), labelled)
+        return Lesson(Run.CONTROL, (HardTarget(weight=1.0),), plan, spec.training.optimizer)
+
+    def rehearse(self) -> None:
+        """Raise EngineFailure where a lesson cannot be held: known before the first, and not hours later."""
+        if self.job.spec.stages:
+            for lesson in self.lessons(Run.STUDENT):
+                self._fresh_state(lesson, None)
+
     def training_run(
-        self, run: Run, terms: tuple[ObjectiveTerm, ...], plan: Plan, share: tuple[float, float]
+        self, lesson: Lesson, before: Outcome | None = None, share: tuple[float, float] = (0.0, 1.0)
     ) -> TrainingRun:
-        """Return a run at its start, or at its newest intact checkpoint."""
-        training = self.job.spec.training
-        state = self._fresh_state(terms)
-        self._resume(run, state)
-        stopping = training.early_stopping
-        if stopping and run is Run.CONTROL and why_not_monitored(stopping, terms, self.transfer_set):
-            stopping = None
+        """Return a training at its start, or at its newest intact checkpoint. `before`: what the last one left."""
+        training, plan = self.job.spec.training, lesson.plan
+        state = self._fresh_state(lesson, before)
+        self._resume(lesson, state)
         return TrainingRun(
-            run=run,
+            lesson=lesson,
             settings=training,
-            stopping=stopping,
-            plan=plan,
+            stopping=self._stopping(lesson),
             transfer_set=self.transfer_set,
             sight=self.student_sight,
             views=self.views,
@@ -204,7 +220,14 @@ class Bench:
             share=share,
         )
 
-    def _fresh_state(self, terms: tuple[ObjectiveTerm, ...]) -> TrainState:
+    def _stopping(self, lesson: Lesson) -> EarlyStopping | None:
+        stopping = self.job.spec.training.early_stopping
+        if stopping is None or lesson.stage:
+            return None
+        unseen = lesson.run is Run.CONTROL and why_not_monitored(stopping, lesson.terms, self.transfer_set)
+        return None if unseen else stopping
+
+    def _fresh_state(self, lesson: Lesson, before: Outcome | None) -> TrainState:
         # Student and control start alike: the same seed gives the same initial weights and the same dropout.
         _seed(self.job.spec.seed)
         network = build.network(self.job.student.architecture).to(self.device)
@@ -212,9 +235,29 @@ class Bench:
         initialise(network, self.job.spec.student, stored, self.teachers[0].network)
         if self.job.student.architecture.channels_last:
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's hints forget it
-        objective = build.objective(terms, self._settler(network)).to(self.device)
-        trained = [*network.parameters(), *objective.parameters()]
-        return TrainState(network, objective, build.optimizer(self.job.spec.training.optimizer, trained, self.device))
+        if lesson.place:
+            _seed(lesson.seed(self.job.spec.seed))
+        objective = build.objective(lesson.terms, self._settler(network)).to(self.device)
+        if before:
+            network.load_state_dict(before.weights)
+            self._carry_over(lesson, objective, before.learnt)
+        network.requires_grad_(not lesson.frozen)
+        trained = [one for one in (*network.parameters(), *objective.parameters()) if one.requires_grad]
+        if not trained:
+            text = f"The stage {lesson.stage!r} trains nothing: the student is frozen, and no term learns anything."
+            raise EngineFailure(FailureCode.INVALID_SPEC, text)
+        optimizer = build.optimizer(lesson.optimizer, trained, self.device)
+        return TrainState(network, objective, optimizer, frozen=lesson.frozen)
+
+    def _carry_over(self, lesson: Lesson, objective: Objective, learnt: Tensors) -> None:
+        """Give each loss what one of its name has learnt in an earlier lesson."""
+        for name, loss in objective.losses.items():
+            own, known = loss.state_dict(), under(learnt, name)
+            if {key: one.shape for key, one in own.items()} == {key: one.shape for key, one in known.items()}:
+                loss.load_state_dict(known)
+            elif known:
+                text = f"What {name} learnt in an earlier stage does not fit in {lesson.name}: it starts afresh there."
+                self._tell(text)
 
     def _listener(self, state: TrainState) -> Listener:
         listener = Listener(self.job.student.architecture, state.network, state.objective.student_taps)
@@ -232,22 +275,28 @@ class Bench:
         members = zip(self.job.teachers, self.teachers, self.teacher_sights, strict=True)
         return [(teacher.architecture, stored.network, sight) for teacher, stored, sight in members]
 
-    def _resume(self, run: Run, state: TrainState) -> None:
-        found = self.checkpoints.load(run)
+    def _resume(self, lesson: Lesson, state: TrainState) -> None:
+        found = self.checkpoints.load(lesson.name)
         if found.corrupt:
             instead = f"training goes on from step {found.numbers['step']}" if found.numbers else "training starts over"
             self.reporter.report(Notice(text=f"Checkpoints are damaged ({', '.join(found.corrupt)}): {instead}."))
         if not found.numbers:
             return
         state.restore(found.tensors, found.numbers)
-        self.reporter.report(Resumed(run=run, step=state.step))
+        self.reporter.report(Resumed(run=lesson.run, stage=lesson.stage, step=state.step))
         if found.elsewhere:
             text = f"The checkpoint was made on {found.elsewhere}: the student may differ in its last bits."
             self.reporter.report(Notice(text=text))
 
+    def _taking_part(self, terms: tuple[ObjectiveTerm, ...]) -> tuple[ObjectiveTerm, ...]:
+        able, notice = taking_part(terms, self.transfer_set)
+        if notice:
+            self._tell(notice)
+        return able
+
     def _check_stopping(self) -> None:
         stopping = self.job.spec.training.early_stopping
-        reason = why_not_monitored(stopping, self.terms, self.transfer_set) if stopping else None
+        reason = why_not_monitored(stopping, self.objectives[-1], self.transfer_set) if stopping else None
         if reason:
             raise EngineFailure(FailureCode.INVALID_SPEC, reason)
 

@@ -124,12 +124,14 @@ def _making(made: Distilled) -> str:
         f"- a teacher of the kind `{teacher.architecture.kind}`, weight {teacher.weight:g}, sha256 `{sha256}`"
         for teacher, sha256 in zip(made.job.teachers, made.teachers, strict=True)
     ]
+    stages = [f"- before the main training, the stage {_settings(stage)}" for stage in spec.stages]
     terms = [f"- {term.title}: {_settings(term)}" for term in spec.objective]
     seen = [f"- augmentation: {_settings(step)}" for step in spec.augmentation]
     seconds = ", ".join(f"{run} {value:,.0f} s" for run, value in made.report.training_seconds.items())
     lines = [
         *teachers,
         f"- a transfer set, sha256 `{made.transfer_set}`",
+        *stages,
         *terms,
         *seen,
         f"- training: {_settings(spec.training)}",

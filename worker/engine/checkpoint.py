@@ -10,7 +10,6 @@ from typing import Any
 
 from torch import Tensor
 
-from app.contract.events import Run
 from worker.engine import tensor_file
 from worker.engine.failures import Refused
 
@@ -80,7 +79,7 @@ def unseal(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Found:
-    """What is left of a run: tensors and numbers of its newest intact checkpoint (empty where there is none)."""
+    """What is left of a training: tensors and numbers of its newest intact checkpoint (empty where there is none)."""
 
     tensors: dict[str, Tensor]
     numbers: dict[str, Any]
@@ -99,18 +98,18 @@ class Checkpoints:
     def __init__(self, folder: Path, fingerprint: str, made_on: str) -> None:
         self._folder, self._fingerprint, self._made_on = folder, fingerprint, made_on
 
-    def save(self, run: Run, step: int, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> str:
-        """Write a checkpoint and remove all but the last two; return its SHA-256."""
-        path = self._folder / f"{run}-{step:012}.safetensors"
+    def save(self, name: str, step: int, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> str:
+        """Write a checkpoint of a training and remove all but its last two; return its SHA-256."""
+        path = self._folder / f"{name}-{step:012}.safetensors"
         about = {"fingerprint": self._fingerprint, "made_on": self._made_on}
         sha256 = seal(path, tensors, {**numbers, **about})
-        self._forget(self._newest_first(run)[KEPT:])
+        self._forget(self._newest_first(name)[KEPT:])
         return sha256
 
-    def load(self, run: Run) -> Found:
-        """Return the newest intact checkpoint of a run."""
+    def load(self, name: str) -> Found:
+        """Return the newest intact checkpoint of a training."""
         corrupt = []
-        for path in self._newest_first(run):
+        for path in self._newest_first(name):
             try:
                 tensors, numbers = unseal(path)
             except Corrupt:
@@ -121,12 +120,12 @@ class Checkpoints:
                 return Found(tensors, numbers, corrupt, made_on if made_on != self._made_on else "")
         return Found({}, {}, corrupt)
 
-    def clear(self, run: Run) -> None:
-        """Remove the checkpoints of a run that is done."""
-        self._forget(self._newest_first(run))
+    def clear(self, name: str) -> None:
+        """Remove the checkpoints of a training that is done."""
+        self._forget(self._newest_first(name))
 
-    def _newest_first(self, run: Run) -> list[Path]:
-        return sorted(self._folder.glob(f"{run}-*.safetensors"), reverse=True)
+    def _newest_first(self, name: str) -> list[Path]:
+        return sorted(self._folder.glob(f"{name}-*.safetensors"), reverse=True)
 
     @staticmethod
     def _forget(paths: list[Path]) -> None:

@@ -11,6 +11,7 @@ from app.contract.job_file import TeacherInput
 from worker.engine import blueprint, build
 from worker.engine.bench import Bench
 from worker.engine.inputs import StoredNetwork
+from worker.engine.seeds import seed_from
 from worker.engine.state import Tensors
 
 
@@ -18,8 +19,7 @@ def seed_of(seed: int, generation: int) -> int:
     """Return a generation's seed; the first has the job's own."""
     if generation == 1:
         return seed
-    # Hashed, so that the second generation of one job has nothing in common with the first of the next seed.
-    return int.from_bytes(hashlib.sha256(f"generation {seed} {generation}".encode()).digest()[:4], "big")
+    return seed_from(f"generation {seed} {generation}")
 
 
 def taught_by(bench: Bench, weights: Tensors, generation: int) -> Bench:

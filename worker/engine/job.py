@@ -7,7 +7,6 @@ from torch import nn
 
 from app.contract.events import Finished, Notice, PhaseEntered, Run, run_of_generation
 from app.contract.job_file import JobFile
-from app.contract.objectives import HardTarget, ObjectiveTerm
 from app.contract.preprocessing import Image
 from app.contract.report import Report
 from app.contract.states import Phase
@@ -15,8 +14,8 @@ from worker.engine import build, generations, onnx_export, publication, surround
 from worker.engine.bench import Bench
 from worker.engine.checkpoint import Corrupt
 from worker.engine.distilled import Distilled
-from worker.engine.outcome import Outcome, Outcomes, outcome_of
-from worker.engine.plan import Plan, with_budget
+from worker.engine.lessons import Lesson, Progress
+from worker.engine.outcome import Outcome, Outcomes, learnt_by, outcome_of
 from worker.engine.reporter import Reporter
 from worker.engine.samples import Inputs
 from worker.engine.scores import Scorer, evaluated_on
@@ -30,15 +29,17 @@ def run_job(folder: Path, job: JobFile, reporter: Reporter, stop: StopSignal) ->
     if job.spec.export.onnx:
         # Before anything is trained: what the exporter cannot do should not be found out hours later.
         onnx_export.export(build.network(job.student.architecture), _real_inputs(bench))
+    bench.rehearse()
     no_control = _why_no_control(bench)
-    runs = job.spec.generations + (not no_control)
-    born = _generations(bench, runs)
-    control = None
-    if not no_control:
-        plan = with_budget(bench.plan, bench.transfer_set.labelled_rows["train"])
-        control = _trained(bench, Run.CONTROL, (HardTarget(weight=1.0),), plan, ((runs - 1) / runs, 1.0))
+    control = () if no_control else (bench.control(),)
+    lessons = (*bench.lessons(Run.STUDENT) * job.spec.generations, *control)
+    progress = Progress(sum(lesson.plan.steps for lesson in lessons))
+    trained = _generations(bench, progress)
+    for lesson in control:
+        trained[lesson.name] = _trained(bench, lesson, None, progress)
+    born = [trained[run_of_generation(number, job.spec.generations)] for number in range(1, job.spec.generations + 1)]
     reporter.report(PhaseEntered(phase=Phase.EVALUATING))
-    report = _report(bench, born, control, no_control)
+    report = _report(bench, born, trained, no_control)
     stop.check()
     reporter.report(PhaseEntered(phase=Phase.EXPORTING))
     onnx, report = _as_onnx(bench, born[-1], report) if job.spec.export.onnx else (None, report)
@@ -76,40 +77,41 @@ def _why_no_control(bench: Bench) -> str | None:
     return None
 
 
-def _generations(bench: Bench, runs: int) -> list[Outcome]:
-    """Return every generation's outcome, of a job that makes so many runs; the last one is the student."""
-    count, born = bench.job.spec.generations, list[Outcome]()
+def _generations(bench: Bench, progress: Progress) -> dict[str, Outcome]:
+    """Return the outcomes of every generation's lessons by their names; the last one is the student's."""
+    count, found = bench.job.spec.generations, dict[str, Outcome]()
     for number in range(1, count + 1):
-        its_bench = generations.taught_by(bench, born[-1].weights, number) if born else bench
-        share = (number - 1) / runs, number / runs
-        born.append(_trained(its_bench, run_of_generation(number, count), bench.terms, its_bench.plan, share))
-    return born
+        weights = found[run_of_generation(number - 1, count)].weights if found else None
+        its_bench = generations.taught_by(bench, weights, number) if weights else bench
+        before = None
+        for lesson in its_bench.lessons(run_of_generation(number, count)):
+            found[lesson.name] = before = _trained(its_bench, lesson, before, progress)
+    return found
 
 
-def _trained(
-    bench: Bench, run: Run, terms: tuple[ObjectiveTerm, ...], plan: Plan, share: tuple[float, float]
-) -> Outcome:
-    """Return a run's outcome: kept from an earlier attempt, or trained to its end."""
-    outcomes = Outcomes(bench.folder / "cache", bench.fingerprint)
+def _trained(bench: Bench, lesson: Lesson, before: Outcome | None, progress: Progress) -> Outcome:
+    """Return a lesson's outcome: kept from an earlier attempt, or trained to its end."""
+    outcomes, share = Outcomes(bench.folder / "cache", bench.fingerprint), progress.share(lesson.plan.steps)
     try:
-        kept = outcomes.load(run)
+        kept = outcomes.load(lesson.name)
     except Corrupt:
         kept = None
-        bench.reporter.report(Notice(text=f"The finished {run} in the cache is damaged: it is trained again."))
+        bench.reporter.report(Notice(text=f"The finished {lesson.name} in the cache is damaged: it is trained again."))
     if kept:
         return kept
-    training = bench.training_run(run, terms, plan, share)
-    outcome = outcome_of(training.state, training.train())
-    outcomes.save(run, outcome, training.state.curves)
-    bench.checkpoints.clear(run)
+    training = bench.training_run(lesson, before, share)
+    reason = training.train()
+    learnt = learnt_by(training.state, before) if lesson.stage else {}  # after the main training nothing goes on
+    outcome = outcome_of(training.state, reason, learnt)
+    outcomes.save(lesson.name, outcome, training.state.curves)
+    bench.checkpoints.clear(lesson.name)
     return outcome
 
 
-def _report(bench: Bench, born: list[Outcome], control: Outcome | None, no_control: str | None) -> Report:
+def _report(bench: Bench, born: list[Outcome], trained: dict[str, Outcome], no_control: str | None) -> Report:
     architecture, spec, student = bench.job.student.architecture, bench.job.spec, born[-1]
     scorer = Scorer(bench.evaluator, bench.targets, bench.teacher_sights, evaluated_on(bench.transfer_set))
-    runs = {run_of_generation(number, len(born)): outcome for number, outcome in enumerate(born, start=1)}
-    runs |= {Run.CONTROL: control} if control else {}
+    control = trained.get(Run.CONTROL)
     networks = [_network(bench, outcome.weights) for outcome in born]
     scores = [scorer.student(network, architecture) for network in networks]
     born_again = len(born) > 1
@@ -126,8 +128,8 @@ def _report(bench: Bench, born: list[Outcome], control: Outcome | None, no_contr
         stop_reason=student.stop_reason,
         best_epoch=student.best_epoch,
         soft_targets=bench.targets.use(),
-        training_seconds={str(run): outcome.seconds for run, outcome in runs.items()},
-        curves={str(run): outcome.curves for run, outcome in runs.items()},
+        training_seconds={name: outcome.seconds for name, outcome in trained.items()},
+        curves={name: outcome.curves for name, outcome in trained.items()},
         seed=spec.seed,
         hardware=surroundings.hardware(bench.device),
         precision=bench.precision,

@@ -1,6 +1,5 @@
 """Which samples each optimiser step sees: a function of (seed, epoch) and nothing else. N = rows, B = batch."""
 
-import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -9,6 +8,7 @@ import torch
 from torch import Tensor
 
 from worker.engine.batch import Position
+from worker.engine.seeds import seed_from
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,8 @@ class Plan:
     seed: int
     shuffle: bool
     device: torch.device
+    first_epoch: int = 0
+    """Epochs of the trainings before: order and views go on from there, schedules start anew."""
 
     @property
     def steps_per_epoch(self) -> int:
@@ -47,7 +49,7 @@ class Plan:
 
     def rest_of_epoch(self, epoch: int, step: int) -> Iterator[Tensor]:
         """Yield the batches (B,) of an epoch from a step of the whole training on."""
-        order_N = self._order(epoch)
+        order_N = self._order(self.first_epoch + epoch)
         if self.device.type == "cuda":
             # One transfer an epoch; the steps only slice it.
             order_N = order_N.pin_memory().to(self.device, non_blocking=True)
@@ -62,9 +64,7 @@ class Plan:
         passes = math.ceil(self.draws / len(self.rows_N))
         if not self.shuffle:
             return self.rows_N.repeat(passes)[: self.draws]
-        # Hashed, so that neighbouring seeds and epochs have nothing in common; torch's CPU generator takes 32 bits.
-        digest = hashlib.sha256(f"order {self.seed} {epoch}".encode()).digest()
-        generator = torch.Generator().manual_seed(int.from_bytes(digest[:4], "big"))
+        generator = torch.Generator().manual_seed(seed_from(f"order {self.seed} {epoch}"))
         orders = [self.rows_N[torch.randperm(len(self.rows_N), generator=generator)] for _ in range(passes)]
         return torch.cat(orders)[: self.draws]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from app.contract.events import Checkpoint, Evaluation, PhaseEntered, Run, Step, TeacherPass
+from app.contract.events import Checkpoint, Evaluation, PhaseEntered, Step, TeacherPass
 from app.contract.states import Phase, StopReason
 from app.contract.training import EarlyStopping, Training
 from worker.engine import early_stopping
@@ -18,6 +18,7 @@ from worker.engine.failures import Stopped
 from worker.engine.held import Held
 from worker.engine.inputs import TransferSet
 from worker.engine.kept import Kept
+from worker.engine.lessons import Lesson
 from worker.engine.objective import Objective
 from worker.engine.plan import Plan
 from worker.engine.precision import Precision, autocast
@@ -38,12 +39,11 @@ _TOLD_SECONDS = 1.0
 
 @dataclass
 class TrainingRun:
-    """One network's training: everything it works with."""
+    """One lesson of a network: everything it works with."""
 
-    run: Run
+    lesson: Lesson
     settings: Training
     stopping: EarlyStopping | None
-    plan: Plan
     transfer_set: TransferSet
     sight: Sight
     """As this network sees the set."""
@@ -61,7 +61,7 @@ class TrainingRun:
     stop: StopSignal
     precision: Precision
     share: tuple[float, float]
-    """The part of the job's progress that is this run's: where it begins and ends."""
+    """The part of the job's progress that is this lesson's: where it begins and ends."""
     phase: Phase | None = None
     since: float = field(default_factory=time.monotonic)
     """Up to when time is counted."""
@@ -76,7 +76,7 @@ class TrainingRun:
 
     def train(self) -> StopReason:
         """Train to the last epoch or until early stopping. Raises Stopped after writing a checkpoint."""
-        self.state.network.train()
+        self.state.set_modes()
         self.since = time.monotonic()
         reason = StopReason.COMPLETED
         try:
@@ -107,7 +107,7 @@ class TrainingRun:
     def _step(self, index_B: Tensor) -> Tensor:
         position, optimizer = self.plan.position(self.state.step), self.state.optimizer
         units = self.transfer_set.units
-        _set_learning_rate(optimizer, position.of(self.settings.optimizer.learning_rate))
+        _set_learning_rate(optimizer, position.of(self.lesson.optimizer.learning_rate))
         labels_U, _ = self._labels(index_B)
         whole = len(labels_U), self.transfer_set.count_labelled(labels_U)
         values_K: Tensor | None = None
@@ -164,7 +164,14 @@ class TrainingRun:
             raise non_finite(step, "loss on the validation split", found["loss"])
         self.state.curves.add(step, found, prefix="validation/")
         self.reporter.report(
-            Evaluation(run=self.run, step=step, epoch=position.epoch, split="validation", metrics=found)
+            Evaluation(
+                run=self.lesson.run,
+                stage=self.lesson.stage,
+                step=step,
+                epoch=position.epoch,
+                split="validation",
+                metrics=found,
+            )
         )
         return found
 
@@ -187,7 +194,8 @@ class TrainingRun:
         self.samples, self.window = 0, 0.0
         self.reporter.report(
             Step(
-                run=self.run,
+                run=self.lesson.run,
+                stage=self.lesson.stage,
                 step=step,
                 steps=self.plan.steps,
                 epoch=self.plan.position(step).epoch,
@@ -201,13 +209,14 @@ class TrainingRun:
         """Write a checkpoint, never one with numbers that are not finite."""
         self._require_finite()
         self.targets.flush()
-        sha256 = self.checkpoints.save(self.run, self.state.step, self.state.tensors(), self.state.numbers())
+        lesson, step = self.lesson, self.state.step
+        sha256 = self.checkpoints.save(lesson.name, step, self.state.tensors(), self.state.numbers())
         self.saved = time.monotonic()
-        self.reporter.report(Checkpoint(run=self.run, step=self.state.step, sha256=sha256))
+        self.reporter.report(Checkpoint(run=lesson.run, stage=lesson.stage, step=step, sha256=sha256))
 
     def _require_finite(self) -> None:
         self._log()
-        for name, tensor in self.state.network.state_dict().items():
+        for name, tensor in (*self.state.network.state_dict().items(), *self.objective.named_parameters()):
             if not torch.isfinite(tensor).all():
                 raise non_finite(self.state.step, f"gradient of the weights {name}", float("nan"))
 
@@ -226,11 +235,12 @@ class TrainingRun:
         if now - self.told >= _TOLD_SECONDS:
             self.told = now
             whole = len(self.transfer_set.rows["train"])
-            self.reporter.report(TeacherPass(run=self.run, samples=samples, of=whole))
+            lesson = self.lesson
+            self.reporter.report(TeacherPass(run=lesson.run, stage=lesson.stage, samples=samples, of=whole))
 
     def _enter(self, phase: Phase) -> None:
         if phase != self.phase:
-            self.reporter.report(PhaseEntered(phase=phase, run=self.run))
+            self.reporter.report(PhaseEntered(phase=phase, run=self.lesson.run, stage=self.lesson.stage))
             self.phase = phase
 
     def _count_time(self) -> float:
@@ -240,9 +250,13 @@ class TrainingRun:
         return elapsed
 
     @property
+    def plan(self) -> Plan:
+        return self.lesson.plan
+
+    @property
     def view(self) -> int:
         """The number of the view that this epoch sees."""
-        return self.views.number(self.state.epoch)
+        return self.views.number(self.plan.first_epoch + self.state.epoch)
 
     def _parameters(self) -> list[Tensor]:
         return [tensor for group in self.state.optimizer.param_groups for tensor in group["params"]]

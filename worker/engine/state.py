@@ -27,11 +27,13 @@ class Best:
 
 @dataclass
 class TrainState:
-    """One run, student or control, at a step boundary. The data's order needs no place: it follows from the step."""
+    """One training at a step boundary. The data's order needs no place: it follows from the step."""
 
     network: nn.Module
     objective: Objective
     optimizer: torch.optim.Optimizer
+    frozen: bool = False
+    """Whether the network stays as it is, and only the objective learns."""
     step: int = 0
     """Optimiser steps made."""
     epoch: int = 0
@@ -42,6 +44,10 @@ class TrainState:
     seconds: float = 0.0
     """Wall-clock time of training so far."""
     curves: Curves = field(default_factory=Curves)
+
+    def set_modes(self) -> None:
+        """Put the network into the mode in which it is trained; a frozen one's dropout and batch norms stay still."""
+        self.network.train(not self.frozen)
 
     def tensors(self) -> Tensors:
         """Return every tensor under a flat name."""
@@ -85,7 +91,15 @@ class TrainState:
 
     def weights(self) -> Tensors:
         """Return a copy of the network's weights on the CPU."""
-        return {name: tensor.detach().cpu().clone() for name, tensor in self.network.state_dict().items()}
+        return _copied(self.network.state_dict())
+
+    def learnt(self) -> Tensors:
+        """Return a copy of what each loss has learnt, under the loss's name, on the CPU."""
+        return _copied(self.objective.losses.state_dict())
+
+
+def _copied(tensors: Mapping[str, Tensor]) -> Tensors:
+    return {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
 
 
 def under(tensors: Mapping[str, Tensor], prefix: str) -> Tensors:

@@ -9,7 +9,12 @@ _SERIES = (("loss", "training", "-", 1.0), ("validation/loss", "validation", "--
 
 
 def draw(report: Report, _names: tuple[str, ...]) -> Figure | None:
-    runs = [run for run in ("student", "control") if any(name in report.curves.get(run, {}) for name, *_ in _SERIES)]
+    stages = [run for run in report.curves if run.startswith("student.")]
+    runs = [
+        run
+        for run in (*stages, "student", "control")
+        if any(name in report.curves.get(run, {}) for name, *_ in _SERIES)
+    ]
     if not runs:
         return None
     drawn, panels = style.figure(len(runs), "Loss over time")
@@ -17,10 +22,16 @@ def draw(report: Report, _names: tuple[str, ...]) -> Figure | None:
         for name, label, dashes, width in _SERIES:
             curve = report.curves[run].get(name, Curve(steps=[], values=[]))
             marker = "o" if len(curve.steps) == 1 else None
-            colour = style.COLOURS[run] if name == "loss" else "0.25"
+            colour = style.COLOURS[run.partition(".")[0]] if name == "loss" else "0.25"
             if curve.steps:
                 axes.plot(curve.steps, curve.values, dashes, color=colour, linewidth=width, marker=marker, label=label)
-        what = "the student's objective" if run == "student" else "cross-entropy with the labels"
-        style.dress(axes, f"{run.capitalize()}: {what}", "optimiser step", "loss (weighted sum of the terms, nats)")
+        style.dress(axes, _title(run), "optimiser step", "loss (weighted sum of the terms, nats)")
         axes.legend(frameon=False)
     return drawn
+
+
+def _title(run: str) -> str:
+    if run == "control":
+        return "Control: cross-entropy with the labels"
+    stage = run.partition(".")[2]
+    return f"Student, stage {stage}: its objective" if stage else "Student: the student's objective"
