@@ -20,6 +20,7 @@ from app.contract.teachers import members_of
 from stillhouse import Stillhouse
 from stillhouse.cli import app
 from stillhouse.embedded import EmbeddedStack
+from tests.engine import tagged
 
 pytestmark = pytest.mark.xdist_group("whole way")  # one stack, on one of the suite's workers
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -184,6 +185,23 @@ def test_modules_of_ones_own_teach_and_are_taught(client, small, tmp_path):
     assert [problem.pointer for problem in fresh.errors] == ["/student/initial"]
     assert "drawn anew: scale;" in fresh.errors[0].detail
     assert client.models.of_job(job, wait=False).architecture == start.architecture
+
+
+def test_a_folder_that_tags_words_teaches_a_smaller_one(client, tmp_path):
+    folder, found = tagged.hub_folder(tmp_path / "my-ner"), tagged.rows(60, seed=2)
+    teacher = client.models.create(folder)
+    assert (teacher.architecture.task, teacher.class_names) == ("token_classification", tagged.TAGS)
+    data = client.datasets.create({name: [row[name] for row in found] for name in ("tokens", "tags")})
+    assert data.inspection.sample_kind == "words"
+    student = {"architecture": tagged.SMALL.model_dump()}
+    job = client.jobs.create(teacher=teacher, transfer_set=data, student=student, training={"epochs": 1})
+    assert job.wait(timeout=120).report.evaluated_on.words
+    assert job.report.teacher.entities.f1 > 0.9
+    learnt = client.models.of_job(job)
+    assert learnt.class_names == tagged.TAGS
+    assert learnt.preprocessing.kind == "tokenizer"
+    told = client.jobs.validate({"teacher": learnt.id, "transfer_set": data.id, "student": student})
+    assert told.valid, told.errors
 
 
 def test_a_network_of_ones_own_needs_an_example(client):

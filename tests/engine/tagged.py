@@ -76,6 +76,17 @@ def taught() -> dict[str, torch.Tensor]:
 _CPU = torch.device("cpu")
 
 
+def hub_folder(folder: Path) -> Path:
+    """Write the teacher as a Hugging Face folder."""
+    folder.mkdir()
+    names = {str(number): tag for number, tag in enumerate(TAGS)}
+    config = {**BERT.config, "architectures": ["BertForTokenClassification"], "id2label": names}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "tokenizer.json").write_text(json.dumps(pieces()["content"]))
+    save_file(taught(), folder / "model.safetensors")
+    return folder
+
+
 def make_tagged_job(
     folder: Path,
     *,
@@ -88,6 +99,7 @@ def make_tagged_job(
     spec: dict[str, Any] | None = None,
     training: dict[str, Any] | None = None,
     splits: dict[str, Any] | None = None,
+    classes: Sequence[str] | None = None,
 ) -> Path:
     """Write a job directory: the teacher, tagged sentences, job.json."""
     (folder / "inputs").mkdir(parents=True)
@@ -108,7 +120,7 @@ def make_tagged_job(
             {"architecture": teacher.model_dump(), "preprocessing": read_by_teacher or pieces(), "class_names": TAGS}
         ],
         "student": {"architecture": student.model_dump(), "preprocessing": read_by_student},
-        "transfer_set": {"format": {"kind": "tagged_words"}, "splits": splits or {}},
+        "transfer_set": {"format": {"kind": "tagged_words", "classes": classes}, "splits": splits or {}},
     }
     (folder / "job.json").write_text(json.dumps(content))
     return folder

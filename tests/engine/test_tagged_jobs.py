@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from app.contract.events import Run
 from app.contract.preprocessing import PREPROCESSING
@@ -179,6 +179,42 @@ def test_words_that_are_cut_off_take_no_part(tmp_path: Path, run_here: RunHere, 
     evaluated = report_of(folder).evaluated_on
     assert evaluated.words
     assert evaluated.words < sum(len(row["tokens"]) for row in found)
+
+
+def test_classes_go_by_their_names(tmp_path: Path, run_here: RunHere) -> None:
+    make_tagged_job(tmp_path, classes=TAGS[::-1], training={"epochs": 1}, spec={"control": False})
+    run_here(tmp_path)
+    report = report_of(tmp_path)
+    assert (report.teacher.accuracy or 0) > 0.95
+    assert report.teacher.entities
+    assert report.teacher.entities.f1 > 0.9
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert list(config["id2label"].values()) == list(TAGS[::-1])
+
+
+def test_teachers_of_an_ensemble_agree_on_words_not_on_tokens(tmp_path: Path, lay_out: LayOut) -> None:
+    member = {"model": "mdl_" + "0" * 31}
+    spec = {"teacher": {"members": [{**member, "model": f"{member['model']}{n}"} for n in "12"], "combine": "logits"}}
+    folder = make_tagged_job(tmp_path, spec=spec, splits=NO_SPLITS)
+    job, read = json.loads((folder / "job.json").read_text()), [pieces(), pieces(60, 14)]
+    first = job["teachers"][0]
+    second = {**first, "path": "inputs/second.safetensors", "weight": 3.0, "preprocessing": read[1]}
+    networks = [build.network(BERT).eval(), build.network(BERT).eval()]
+    networks[0].load_state_dict(taught())
+    save_file(networks[1].state_dict(), folder / "inputs" / "second.safetensors")
+    (folder / "job.json").write_text(json.dumps({**job, "teachers": [first, second]}))
+    bench, found = lay_out(folder), rows(80, seed=3)
+    said = iter(bench.targets.of_samples(torch.arange(80)))
+    readings = [WordReading(build.encoder(PREPROCESSING.validate_python(each)), torch.device("cpu")) for each in read]
+    for row in found:
+        tokens = [reading([row["tokens"]]) for reading in readings]
+        with torch.inference_mode():
+            one_AC, other_AC = (network(seen) for network, seen in zip(networks, tokens, strict=True))
+        for place in range(len(row["tokens"])):
+            if tokens[1].heads_A[place] >= 0:  # type: ignore[index]
+                expected = (one_AC[place] + 3 * other_AC[place]) / 4
+                torch.testing.assert_close(next(said), expected, atol=1e-4, rtol=1e-4)
+    assert next(said, None) is None
 
 
 def test_a_student_that_sees_no_word_is_refused(tmp_path: Path, lay_out: LayOut) -> None:

@@ -39,6 +39,7 @@ def test_a_part_of_the_set_is_numbered_anew(taking: list[list[bool]], data: st.D
     every = torch.arange(len(rows))
     assert torch.equal(part.of(every), alone.of(every))
     assert part.bounds(2) == alone.bounds(2)
+    assert len(part) == len(alone)
     sizes = [len(taking[row]) for row in rows]
     assert part.bounds(1) == [sum(sizes[:place]) for place in range(len(sizes) + 1)]
 
@@ -48,5 +49,5 @@ def test_samples_are_units_of_their_own() -> None:
     assert units.of(rows_B) is rows_B
     assert units.owners(rows_B).tolist() == [0, 1]
     assert units.among(rows_B, rows_B) is rows_B
-    assert units.bounds(2) == [0, 2, 4, 5]
+    assert (len(units), units.bounds(2)) == (5, [0, 2, 4, 5])
     assert units.within(rows_B).bounds(2) == [0, 2]

@@ -134,7 +134,7 @@ class Bench:
 
     def _tell_unseen(self) -> None:
         if unseen := self.preparation.unseen:
-            whole = self.transfer_set.units.bounds(1)[-1]
+            whole = len(self.transfer_set.units)
             self._tell(
                 f"{unseen:,} of {whole:,} words take no part, since a teacher or the student does not see them: they "
                 "lie beyond its max_tokens, or its tokenizer makes nothing of them."

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -35,7 +36,7 @@ class Content:
     about: Mapping[str, Any] = field(default_factory=dict)
     """What else the inspection shows of this kind of sample, by field of `DatasetInspection`."""
 
-    @property
+    @cached_property
     def units(self) -> Units:
         """What is to be predicted: each sample, or each of its words."""
         return units_of(self.samples)
@@ -43,7 +44,7 @@ class Content:
     @property
     def every_label(self) -> Tensor:
         """The label of each unit (A,), -1 where there is none, also where the file has no labels at all."""
-        return torch.full((self.units.bounds(1)[-1],), UNLABELLED) if self.labels_N is None else self.labels_N
+        return torch.full((len(self.units),), UNLABELLED) if self.labels_N is None else self.labels_N
 
     @property
     def strata(self) -> Tensor | None:

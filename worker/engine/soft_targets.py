@@ -71,8 +71,8 @@ class SoftTargets:
         of the whole set; by default each sample is one.
         """
         self._rows_N, self._predict, self._pause = rows_N, predict, pause
-        self._units = units.within(rows_N) if units else Samplewise(len(rows_N))
-        small = self._units.bounds(len(rows_N))[-1] * classes * 4 <= SMALL_BYTES
+        self._units = Samplewise(len(rows_N)) if units is None else units.within(rows_N)
+        small = len(self._units) * classes * 4 <= SMALL_BYTES
         self._kept = TopClasses(classes, top) if top else AllClasses(classes, torch.float32 if small else torch.float16)
         self._open(place)
         self._flushed = time.monotonic()

@@ -15,6 +15,10 @@ from worker.engine.samples import Samples, WordSamples
 class Units(Protocol):
     """The units of a set, numbered through it in the order of its samples."""
 
+    def __len__(self) -> int:
+        """Return how many there are, whether they take part or not."""
+        ...
+
     def of(self, rows_B: Tensor) -> Tensor:
         """Return the numbers (U,) of the units of some samples that take part, sample by sample, on their device."""
         ...
@@ -41,6 +45,9 @@ class Samplewise:
 
     def __init__(self, samples: int) -> None:
         self._samples = samples
+
+    def __len__(self) -> int:
+        return self._samples
 
     def of(self, rows_B: Tensor) -> Tensor:
         return rows_B
@@ -73,6 +80,9 @@ class Wordwise:
         self._parts_N = torch.bincount(owner_A[self._numbers_U], minlength=len(counts_N))
         self._part_starts_N = _starts(self._parts_N)
 
+    def __len__(self) -> int:
+        return len(self._taking_part_A)
+
     def of(self, rows_B: Tensor) -> Tensor:
         rows = rows_B.cpu()
         return self._numbers_U[ranges(self._part_starts_N[rows], self._parts_N[rows])].to(rows_B.device)
@@ -90,7 +100,7 @@ class Wordwise:
         return Wordwise(self._counts_N[rows_N.cpu()], self._taking_part_A[self._all(rows_N)])
 
     def bounds(self, block: int) -> Sequence[int]:
-        return [*self._starts_N[::block].tolist(), len(self._taking_part_A)]
+        return [*self._starts_N[::block].tolist(), len(self)]
 
     def narrowed(self, taking_part_A: Tensor) -> "Wordwise":
         """Return the same units, of which only these may take part."""
