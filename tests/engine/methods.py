@@ -26,11 +26,13 @@ SHAPES: dict[Layout, tuple[int, ...]] = {
     "map": (3, 4, 2), "tokens": (4, 3), "vector": (5,), "attention": (2, 4, 4), "qkv": (3, 2, 4, 3),
 }  # fmt: skip
 TAP = "there"
+STILL: dict[str, dict[str, Any]] = {"mgd": {"masked": 0.0}}
+"""Of methods that draw at random, settings under which they do not."""
 
 
 def example(kind: str, rows: int = 6, classes: int = 4, seed: int = 0, **settings: Any) -> tuple[Term, Batch]:
     """Return a term of weight 1 and a batch in float64; of three rows or more, the first and the last have no label."""
-    term = METHODS[kind](**{"weight": 1.0, **settings})
+    term = METHODS[kind](**{"weight": 1.0, **STILL.get(kind, {}), **settings})
     draw = torch.Generator().manual_seed(seed)
     student_BC = torch.randn(rows, classes, generator=draw, dtype=torch.float64, requires_grad=True)
     teacher_BC = 3 * torch.randn(rows, classes, generator=draw, dtype=torch.float64)

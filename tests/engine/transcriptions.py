@@ -9,6 +9,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from tests.engine.transcriptions_relations import RELATIONS
+
 Row = Sequence[float]
 Rows = Sequence[Row]
 Maps = Sequence[Sequence[Rows]]
@@ -115,6 +119,14 @@ def embedding_cosine(_: Any, s: Rows, t: Rows, __: Sequence[int]) -> float:
     return mean(1 - product for product in products)
 
 
+def guided_kd(term: Any, s: Rows, t: Rows, y: Sequence[int]) -> float:
+    """Zhou et al. 2020, section 3.2, over all labelled samples and not over those that the teacher gets right."""
+    rows = labelled(s, t, y)
+    right = [(a, b) for a, b, label in rows if b.index(max(b)) == label]
+    found = sum(kl(softmax(b, term.temperature), softmax(a, term.temperature)) for a, b in right)
+    return float(term.temperature**2 * found / len(rows))
+
+
 def hard_target(term: Any, s: Rows, t: Rows, y: Sequence[int]) -> float:
     """Szegedy et al. 2016: the label's share is 1 - ε, and ε is spread evenly over all classes."""
     classes = len(s[0])
@@ -216,6 +228,7 @@ TRANSCRIPTIONS: dict[str, Transcription] = {
     "dist": Transcription(dist, (HOT, {"beta": 0.5}, {"gamma": 0.0})),
     "dkd": Transcription(dkd, (HOT, {"alpha": 0.3, "beta": 0.5}, {"temperature": 1.0})),
     "embedding_cosine": Transcription(embedding_cosine),
+    "guided_kd": Transcription(guided_kd, (HOT,)),
     "hard_target": Transcription(hard_target, ({"label_smoothing": 0.2},)),
     "hint": Transcription(hint),
     "jsd": Transcription(jsd, (HOT, {"beta": 0.1}, {"beta": 0.9})),
@@ -230,3 +243,11 @@ TRANSCRIPTIONS: dict[str, Transcription] = {
     "soft_target": Transcription(soft_target, (HOT, {"temperature": 1.0})),
     "teacher_free": Transcription(teacher_free, (HOT, {"correct": 0.9}, {"temperature": 0.1})),
 }
+
+
+def of_arrays(formula: Callable[[Any, Any, Any], float]) -> Formula:
+    """Return a formula of arrays as one of lists."""
+    return lambda term, s, t, _: formula(term, np.array(s), np.array(t))
+
+
+TRANSCRIPTIONS |= {kind: Transcription(of_arrays(formula), settings) for kind, (formula, settings) in RELATIONS.items()}

@@ -9,18 +9,29 @@ from pydantic import Field
 
 from app.contract.objectives.annealed_target import AnnealedTarget
 from app.contract.objectives.attention_transfer import AttentionTransfer
+from app.contract.objectives.channel_distillation import ChannelDistillation
+from app.contract.objectives.correlation_congruence import CorrelationCongruence
+from app.contract.objectives.cwd import Cwd
 from app.contract.objectives.dist import Dist
 from app.contract.objectives.dkd import Dkd
 from app.contract.objectives.embedding_cosine import EmbeddingCosine
 from app.contract.objectives.feature_term import FeatureTerm
+from app.contract.objectives.guided_kd import GuidedKd
 from app.contract.objectives.hard_target import HardTarget
 from app.contract.objectives.hint import Hint
+from app.contract.objectives.ickd import Ickd
 from app.contract.objectives.jsd import Jsd
 from app.contract.objectives.logit_mse import LogitMse
 from app.contract.objectives.logit_standardized import LogitStandardized
+from app.contract.objectives.mgd import Mgd
 from app.contract.objectives.multilabel import Multilabel
+from app.contract.objectives.pixelwise import Pixelwise
+from app.contract.objectives.pkd import Pkd
+from app.contract.objectives.pkt import Pkt
 from app.contract.objectives.pseudo_label import PseudoLabel
 from app.contract.objectives.reverse_kl import ReverseKl
+from app.contract.objectives.rkd import Rkd
+from app.contract.objectives.similarity_preserving import SimilarityPreserving
 from app.contract.objectives.skew_kl import SkewKl
 from app.contract.objectives.soft_target import SoftTarget
 from app.contract.objectives.teacher_free import TeacherFree
@@ -29,17 +40,28 @@ from app.contract.objectives.term import Branch, Need, Part, Term
 TERMS: tuple[type[Term], ...] = (
     AnnealedTarget,
     AttentionTransfer,
+    ChannelDistillation,
+    CorrelationCongruence,
+    Cwd,
     Dist,
     Dkd,
     EmbeddingCosine,
+    GuidedKd,
     HardTarget,
     Hint,
+    Ickd,
     Jsd,
     LogitMse,
     LogitStandardized,
+    Mgd,
     Multilabel,
+    Pixelwise,
+    Pkd,
+    Pkt,
     PseudoLabel,
     ReverseKl,
+    Rkd,
+    SimilarityPreserving,
     SkewKl,
     SoftTarget,
     TeacherFree,
@@ -47,17 +69,28 @@ TERMS: tuple[type[Term], ...] = (
 ObjectiveTerm = Annotated[
     AnnealedTarget
     | AttentionTransfer
+    | ChannelDistillation
+    | CorrelationCongruence
+    | Cwd
     | Dist
     | Dkd
     | EmbeddingCosine
+    | GuidedKd
     | HardTarget
     | Hint
+    | Ickd
     | Jsd
     | LogitMse
     | LogitStandardized
+    | Mgd
     | Multilabel
+    | Pixelwise
+    | Pkd
+    | Pkt
     | PseudoLabel
     | ReverseKl
+    | Rkd
+    | SimilarityPreserving
     | SkewKl
     | SoftTarget
     | TeacherFree,
@@ -69,21 +102,32 @@ __all__ = [
     "AnnealedTarget",
     "AttentionTransfer",
     "Branch",
+    "ChannelDistillation",
+    "CorrelationCongruence",
+    "Cwd",
     "Dist",
     "Dkd",
     "EmbeddingCosine",
     "FeatureTerm",
+    "GuidedKd",
     "HardTarget",
     "Hint",
+    "Ickd",
     "Jsd",
     "LogitMse",
     "LogitStandardized",
+    "Mgd",
     "Multilabel",
     "Need",
     "ObjectiveTerm",
     "Part",
+    "Pixelwise",
+    "Pkd",
+    "Pkt",
     "PseudoLabel",
     "ReverseKl",
+    "Rkd",
+    "SimilarityPreserving",
     "SkewKl",
     "SoftTarget",
     "TeacherFree",
