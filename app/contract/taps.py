@@ -19,6 +19,8 @@ Layout = Literal["map", "tokens", "vector", "attention", "qkv"]
 TapName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:*-]{1,256}$")]
 NUMBERED = ("stage", "preact", "hidden", "attention", "qkv", "layer")
 _SHORT = re.compile(rf"({'|'.join(NUMBERED)}):(-?\d+|\*)")
+_BY_ONE_OPERATOR = frozenset({"attention", "qkv"})
+_NOT_CALLED = "; they are caught where torch's scaled_dot_product_attention is called, and it does not call that"
 _FROM_THE_FIRST = frozenset({"hidden"})
 """Kinds whose number 0 is what comes before the first layer."""
 
@@ -101,7 +103,7 @@ def named(name: str, known: Sequence[str]) -> str:
         counted = of_kind(kind, known)
         if -len(counted) <= number < len(counted):
             return counted[number]
-        kind_known = f"it has {len(counted)} of them" if counted else "it has none of that kind"
+        kind_known = f"it has {len(counted)} of them" if counted else f"it has none of that kind{_why_none(kind)}"
         raise Unknown(f"there is no '{name}': {kind_known}")
     raise Unknown(f"there is no '{name}'{did_you_mean(name, known)}")
 
@@ -142,8 +144,12 @@ def _depths(first: str, learning: int, taught: int) -> list[int]:
 def _all(who: str, name: str, known: Sequence[str]) -> list[str]:
     found = of_kind(name.partition(":")[0], known)
     if not found:
-        raise Unknown(f"the {who} has no '{name}'")
+        raise Unknown(f"the {who} has no '{name}'{_why_none(name.partition(':')[0])}")
     return found
+
+
+def _why_none(kind: str) -> str:
+    return _NOT_CALLED if kind in _BY_ONE_OPERATOR else ""
 
 
 def _of(who: str, name: str, known: Sequence[str]) -> str:

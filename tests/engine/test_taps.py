@@ -57,28 +57,6 @@ def test_every_family_tells_its_taps(
     assert {name: found.get(name) for name in expected} == expected
 
 
-def test_hidden_states_and_attention_are_those_that_the_library_tells() -> None:
-    architecture, inputs = Transformers(config=TINY_BERT, classes=3), inputs_of(())
-    assert isinstance(inputs, Tokens)
-    network = build.network(architecture).eval()
-    names = ["hidden:0", "hidden:1", "hidden:2", "attention:0", "attention:1"]
-    with torch.no_grad():
-        _, held = Listener(architecture, network, names)(inputs)
-        network.set_attn_implementation("eager")  # type: ignore[operator]  # the library's
-        asked = {"output_hidden_states": True, "output_attentions": True}
-        forward = type(network).__mro__[2].forward  # type: ignore[attr-defined]  # the library's own
-        told = forward(network, input_ids=inputs.ids_BL, attention_mask=inputs.mask_BL.long(), **asked)
-    for number, state in enumerate(told.hidden_states):
-        kept = held[f"hidden:{number}"]
-        torch.testing.assert_close(kept.value[inputs.mask_BL], state[inputs.mask_BL])
-        assert kept.mask is inputs.mask_BL
-    for number, probabilities in enumerate(told.attentions):
-        scores = held[f"attention:{number}"]
-        assert scores.mask is not None
-        found = scores.value.masked_fill(~scores.mask, -torch.inf).softmax(-1)
-        torch.testing.assert_close(found, probabilities)
-
-
 def test_a_value_that_is_overwritten_in_place_is_kept_as_it_passed() -> None:
     architecture = Timm(name="resnet18", classes=3)
     network = build.network(architecture).eval()

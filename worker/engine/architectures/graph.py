@@ -11,10 +11,10 @@ from app.contract.architectures.graph import ArrayInput, TokenInput
 from app.contract.graphs.tensors import GraphTensor
 from worker.engine.failures import Refused
 from worker.engine.graphs import landmarks
-from worker.engine.graphs.ears import Ears, Removable
 from worker.engine.graphs.program import Runnable
 from worker.engine.graphs.values import first_value
 from worker.engine.samples import Inputs, Tokens
+from worker.engine.taps.ears import Ears, Removable
 from worker.engine.taps.point import Point
 
 

@@ -5,6 +5,7 @@ B = batch, L = tokens, A = words of all lists, C = classes, D = numbers of a hid
 
 import inspect
 import os
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -17,11 +18,15 @@ from app.contract.base import did_you_mean
 from worker.engine import torchvision_operators
 from worker.engine.failures import Refused
 from worker.engine.samples import Tokens
+from worker.engine.taps.ears import Ears, Removable
 from worker.engine.taps.point import Point
 
 
 class _Reader:
     """Mixed into a network of the library: takes tokens and answers with logits."""
+
+    ears: Ears
+    """Who listens to its hidden states, by their numbers."""
 
     def forward(self, tokens: Tokens) -> Tensor:
         logits_BC: Tensor = self._answer(tokens).logits
@@ -32,7 +37,26 @@ class _Reader:
         padding: int = self.config.pad_token_id  # type: ignore[attr-defined]  # the library's
         ids_BL = torch.where(tokens.mask_BL, tokens.ids_BL, padding) if tokens.padded else tokens.ids_BL
         mask_BL = tokens.mask_BL.long() if tokens.padded else None
-        return super().forward(input_ids=ids_BL, attention_mask=mask_BL)  # type: ignore[misc]  # the library's
+        asked = {"output_hidden_states": True} if self.ears else {}
+        said = super().forward(input_ids=ids_BL, attention_mask=mask_BL, **asked)  # type: ignore[misc]  # the library's
+        if self.ears:
+            self._tell(said.hidden_states or (), tokens)
+        return said
+
+    def _tell(self, states: Sequence[Tensor], tokens: Tokens) -> None:
+        # Some tell more states than they have layers, or states of fewer tokens: which is which nobody can say then.
+        count: int = self.config.num_hidden_layers + 1  # type: ignore[attr-defined]  # the library's
+        if len(states) != count or any(state.shape[:2] != tokens.ids_BL.shape for state in states):
+            return
+        for number, state_BLD in enumerate(states):
+            if number in self.ears:
+                self.ears.tell(number, state_BLD)
+
+    def listen(self, point: Point, hear: Callable[[Any], None]) -> Any:
+        """Have `hear` called with a hidden state as the library tells it, or with what passes by a module."""
+        if point.state is None:
+            return point.listen(self, hear)  # type: ignore[arg-type]  # it is mixed into a module
+        return Removable([self.ears.add(point.state, hear)])
 
 
 class _Tagger(_Reader):
@@ -81,7 +105,10 @@ def build(family: Transformers) -> nn.Module:
         raise Refused(f"A {config.model_type} cannot tell padding from text, and takes no attention mask.")
     # Not wrapped, so that parameters keep their names.
     reader = _READERS[family.task]
-    network.__class__ = type(own.__name__, (reader, own), {"family": family})
+    # Called as its class in full: by that the library looks up which hidden states it can tell.
+    names = {"__module__": own.__module__, "__qualname__": own.__qualname__}
+    network.__class__ = type(own.__name__, (reader, own), {"family": family, **names})
+    setattr(network, "ears", Ears())  # noqa: B010 - a plain assignment has another type here
     return _body(network, family) if family.gives_embeddings() else network
 
 
@@ -89,17 +116,9 @@ Network = build
 
 
 def points(network: nn.Module) -> dict[str, Point]:
-    """Return the hidden states: what the first layer takes, and what each layer answers with."""
+    """Return the hidden states, as the library itself tells them: those before the first layer, and after each."""
     count: int = network.config.num_hidden_layers  # type: ignore[union-attr, assignment]  # the library's
-    stacks = [
-        path for path, module in network.named_modules() if isinstance(module, nn.ModuleList) and len(module) == count
-    ]
-    if not stacks:
-        return {}
-    layers = [f"{stacks[0]}.{number}" for number in range(count)]
-    return {"hidden:0": Point(layers[0], "input")} | {
-        f"hidden:{number}": Point(path) for number, path in enumerate(layers, start=1)
-    }
+    return {f"hidden:{number}": Point("", state=number) for number in range(count + 1)}
 
 
 def _body(network: nn.Module, family: Transformers) -> nn.Module:

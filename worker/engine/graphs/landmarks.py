@@ -21,7 +21,7 @@ _BATCH = 2
 _LONGEST = 16
 """Tokens of the made-up text."""
 _LINEAR = "aten.linear.default"
-_NUMBERED = re.compile(r"(?P<stack>.*?)\.?(?P<number>\d+)")
+_NUMBERED = re.compile(r"(?P<stack>.*?)(?P<number>\d+)")
 
 
 class Network(Protocol):
@@ -84,12 +84,16 @@ def _stages(shapes: Shapes, ends: Sequence[str]) -> dict[str, Point]:
 
 
 def _stack(shapes: Shapes) -> dict[str, Point]:
-    """Return the longest run of numbered modules that answer with tokens: a stack of layers."""
+    """Return the longest run of numbered modules that answer with tokens: a stack of layers.
+
+    Items of a list (`layers.0`) go before names with numbers, which a layer's own parts have too (`norm1`, `norm2`).
+    """
     stacks: dict[str, list[str]] = {}
     for path, shape in shapes.items():
         if len(shape) == 3 and (found := _NUMBERED.fullmatch(path)):
             stacks.setdefault(found["stack"], []).append(path)
-    layers: list[str] = max(stacks.values(), key=len, default=[])
+    listed = {stack: paths for stack, paths in stacks.items() if not stack or stack.endswith(".")}
+    layers: list[str] = max((listed or stacks).values(), key=len, default=[])
     after = {f"hidden:{number}": Point(path) for number, path in enumerate(layers, start=1)}
     return {"hidden:0": Point(layers[0], "input")} | after if layers else {}
 

@@ -10,8 +10,8 @@ from torch import Tensor
 from app.contract import graphs
 from app.contract.graphs.program import INPUT, MASK, Call
 from worker.engine.failures import Refused
-from worker.engine.graphs.ears import Ears
 from worker.engine.graphs.operators import Operator, fitted, resolve
+from worker.engine.taps.ears import Ears
 
 MAX_VALUES = 2**32
 """Numbers in all answers together, for each sample of a batch: what a network may make of one sample."""

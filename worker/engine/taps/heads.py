@@ -30,8 +30,17 @@ class Heads:
     causal: bool = False
     scale: float | None = None
 
-    def attention(self) -> Feature:
-        """Return the scores before the softmax (B, A, L, L), and which of them count."""
+    def unusable(self, samples: int, *, qkv: bool = False) -> str | None:
+        """Return why this is not the attention (or queries, keys and values) of so many samples, or None."""
+        shapes = {tuple(part.shape) for part in (self.query_BALD, self.key_BALD, self.value_BALD)}
+        if self.query_BALD.dim() != 4 or len(self.query_BALD) != samples:
+            return f"its queries have the shape {tuple(self.query_BALD.shape)}, and not one matrix a sample and head"
+        if qkv and len({(len(shape), shape[-2:]) for shape in shapes}) > 1:
+            return "queries, keys and values differ in their numbers of tokens or channels"
+        return None
+
+    def attention(self, mask_BL: Tensor | None) -> Feature:
+        """Return the scores before the softmax (B, A, L, L), and which of them count: none of padding."""
         scale = self.scale if self.scale is not None else 1 / math.sqrt(self.query_BALD.shape[-1])
         scores_BALL = (self.query_BALD @ self._every_head(self.key_BALD).transpose(-2, -1)) * scale
         mask = self.mask
@@ -40,7 +49,13 @@ class Heads:
         if mask is not None and mask.dtype != torch.bool:
             seen = mask > torch.finfo(mask.dtype).min / 2
             scores_BALL, mask = scores_BALL + mask.where(seen, 0.0), seen
-        return Feature(scores_BALL, "attention", None if mask is None else mask.expand(len(scores_BALL), -1, -1, -1))
+        if mask_BL is not None and scores_BALL.shape[-2:] == (mask_BL.shape[1],) * 2:
+            real_BALL = mask_BL[:, None, :, None] & mask_BL[:, None, None, :]
+            mask = real_BALL if mask is None else mask & real_BALL
+        if mask is not None:
+            axes = (None,) * (4 - mask.dim())
+            mask = mask[axes].expand(len(scores_BALL), -1, -1, -1)
+        return Feature(scores_BALL, "attention", mask)
 
     def qkv(self, mask_BL: Tensor | None) -> Feature:
         """Return queries, keys and values (B, 3, A, L, D); keys and values that heads share are repeated."""

@@ -101,12 +101,16 @@ def _feature(name: str, caught: Mapping[str, Any], inputs: Inputs) -> Feature:
     value = value.value if isinstance(value, Heard) else value
     mask_BL = inputs.mask_BL if isinstance(inputs, Tokens) and inputs.padded else None
     if isinstance(value, Heads):
-        return (value.qkv(mask_BL) if name.startswith("qkv") else value.attention()).float()
+        if reason := value.unusable(len(inputs), qkv=name.startswith("qkv")):
+            raise Silent(f"'{name}' cannot be used: {reason}")
+        return (value.qkv(mask_BL) if name.startswith("qkv") else value.attention(mask_BL)).float()
     if name not in caught:
         raise Silent(f"nothing passes by '{name}': the network does not call it")
     layout = layout_of(value)
-    if layout is None:
-        raise Silent(f"'{name}' holds {_what(value)}, and taps are maps, tokens or vectors of numbers")
+    if layout is None or len(value) != len(inputs):
+        raise Silent(f"'{name}' holds {_what(value)}, and taps are maps, tokens or vectors of numbers, one a sample")
+    if name == "pooled" and layout != "vector":
+        raise Silent("'pooled' is not there: the head is given more than one vector a sample")
     masked = layout == "tokens" and mask_BL is not None and value.shape[1] == mask_BL.shape[1]
     return Feature(value.float(), layout, mask_BL if masked else None)
 
@@ -142,13 +146,10 @@ def _hooks(
 
 def listen(network: nn.Module, point: Point, hear: Callable[[Any], None]) -> RemovableHandle:
     """Have `hear` called with what passes by a point, in each forward pass until the handle is removed."""
-    if own := getattr(network, "listen", None):  # a captured network calls operators, and no modules
+    if own := getattr(network, "listen", None):  # such as a captured network, which calls operators and no modules
         handle: RemovableHandle = own(point, hear)
         return handle
-    module = network.get_submodule(point.path)
-    if point.side == "input":
-        return module.register_forward_pre_hook(lambda _, args: hear(point.value(args, None)))
-    return module.register_forward_hook(lambda _, args, answer: hear(point.value(args, answer)))
+    return point.listen(network, hear)
 
 
 def _what(value: Any) -> str:

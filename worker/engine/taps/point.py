@@ -1,9 +1,11 @@
 """Where a tap's value is caught: at a module, as it goes in or comes out."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +16,15 @@ class Point:
     side: Literal["input", "output"] = "output"
     channels_last: bool = False
     """Whether maps lie there as (B, H, W, K)."""
+    state: int | None = None
+    """The number of a hidden state, of networks that tell them by themselves."""
+
+    def listen(self, network: nn.Module, hear: Callable[[Any], None]) -> RemovableHandle:
+        """Have `hear` called with what passes by the module, in each forward pass until the handle is removed."""
+        module = network.get_submodule(self.path)
+        if self.side == "input":
+            return module.register_forward_pre_hook(lambda _, args: hear(self.value(args, None)))
+        return module.register_forward_hook(lambda _, args, answer: hear(self.value(args, answer)))
 
     def value(self, args: tuple[Any, ...], answer: Any) -> Any:
         """Return the tensor among what a module was given or answered with; None where there is none."""

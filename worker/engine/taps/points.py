@@ -15,5 +15,7 @@ def points_of(architecture: Family, network: nn.Module) -> dict[str, Point]:
     module = import_module(f"worker.engine.architectures.{kind}")
     own: Callable[[nn.Module], dict[str, Point]] | None = getattr(module, "points", None)
     found = own(network) if own else {}
+    if architecture.gives_embeddings():
+        return {**found, "pooled": Point("")}  # what it answers with, and no head is there
     head = head_of(network, architecture.classes)
     return found if "pooled" in found or head is None else {**found, "pooled": Point(head, "input")}

@@ -25,8 +25,10 @@ def survey(architecture: Family, network: nn.Module, inputs: Inputs) -> list[Tap
         found = listener.heard(inputs)
     texts = isinstance(inputs, Tokens)
     taps = [_tap(name, found[name], texts) for name in short if name in found]
-    taps += [_tap(f"attention:{number}", heard.attention(), texts) for number, heard in heads.heard.items()]
-    taps += [_tap(f"qkv:{number}", heard.qkv(None), texts) for number, heard in heads.heard.items()]
+    usable = {number: heard for number, heard in heads.heard.items() if not heard.unusable(len(inputs))}
+    taps += [_tap(f"attention:{number}", heard.attention(None), texts) for number, heard in usable.items()]
+    usable = {number: heard for number, heard in usable.items() if not heard.unusable(len(inputs), qkv=True)}
+    taps += [_tap(f"qkv:{number}", heard.qkv(None), texts) for number, heard in usable.items()]
     return taps + [_tap(name, found[name], texts) for name in ("logits", *modules) if name in found]
 
 

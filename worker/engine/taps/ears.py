@@ -1,4 +1,4 @@
-"""Who listens to the answers of a program's calls."""
+"""Who listens to what a network tells by itself, such as the answers of a program's calls."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -11,6 +11,9 @@ class Ears:
 
     def __init__(self) -> None:
         self._at: dict[int, list[Hear]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._at)
 
     def __contains__(self, place: int) -> bool:
         return place in self._at
