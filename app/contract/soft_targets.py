@@ -18,8 +18,8 @@ VERSION = 1
 """To be raised when the same inputs give other logits, or the files another form."""
 
 
-def key_of(job: JobFile, view: int, part: str) -> str:
-    """Return the SHA-256 that names these soft targets. The job file must tell the digests of its inputs."""
+def key_of(job: JobFile, view: int, part: str, taps: Sequence[str] = ("logits",)) -> str:
+    """Return the SHA-256 that names these soft targets, or features. The job file must tell its inputs' digests."""
     spec, source = job.spec, job.transfer_set
     steps = [step.model_dump(mode="json") for step in spec.augmentation]
     named = {
@@ -33,8 +33,8 @@ def key_of(job: JobFile, view: int, part: str) -> str:
         "splits": source.splits.model_dump(mode="json"),
         "part": part,
         "view": "identity" if view == PLAIN else [spec.seed, view, steps],
-        "taps": ["logits"],
-        "kept": kept_classes(job) if part == SPLITS[0] else None,
+        "taps": sorted(taps),
+        "kept": kept_classes(job) if part == SPLITS[0] and "logits" in taps else None,
     }
     assert source.sha256
     return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()

@@ -14,8 +14,9 @@ import torch
 from safetensors.torch import load_file
 
 from tests.engine.folders import MLP, ROOT
-from worker.engine import build, soft_targets
+from worker.engine import build, kept, soft_targets
 from worker.engine.failures import EngineFailure, Stopped
+from worker.engine.kept import logits_kept
 from worker.engine.soft_targets import Place, SoftTargets
 from worker.engine.teacher import Teacher
 
@@ -50,7 +51,9 @@ def store(
     def predict(rows_B: torch.Tensor) -> torch.Tensor:
         return counted.teacher.logits(inputs[rows_B // 2])
 
-    return SoftTargets(Place(folder, key, made_on), torch.arange(len(inputs)) * 2, 3, predict, pause)
+    return SoftTargets(
+        Place(folder, key, made_on), torch.arange(len(inputs)) * 2, logits_kept(len(inputs), 3), predict, pause
+    )
 
 
 def test_each_sample_is_computed_once_and_read_back_for_ever(tmp_path: Path) -> None:
@@ -162,7 +165,7 @@ def test_a_stop_keeps_the_blocks_that_are_done(tmp_path: Path) -> None:
 
 
 def test_large_sets_are_kept_in_half_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(soft_targets, "SMALL_BYTES", 10)
+    monkeypatch.setattr(kept, "SMALL_BYTES", 10)
     counted, inputs = Counted(), samples(4)
     with torch.no_grad():
         counted.teacher.network.layers[1].weight[0] = 1e6  # type: ignore[index, union-attr]

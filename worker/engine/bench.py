@@ -3,7 +3,7 @@
 import hashlib
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +28,8 @@ from worker.engine.evaluate import Evaluator
 from worker.engine.failures import EngineFailure, Refused
 from worker.engine.initial import initialise
 from worker.engine.inputs import check, load_network, load_transfer_set, without_labels
+from worker.engine.kept import logits_kept
+from worker.engine.kept_features import Heard, KeptFeatures
 from worker.engine.lessons import Lesson, lessons_of
 from worker.engine.objective import Objective
 from worker.engine.outcome import Outcome
@@ -43,9 +45,10 @@ from worker.engine.soft_targets import Place, SoftTargets
 from worker.engine.state import Tensors, TrainState, under
 from worker.engine.stop import StopSignal
 from worker.engine.taps.listener import Listener
-from worker.engine.targets import Looks, Targets
+from worker.engine.targets import Looks, Store, Targets
 from worker.engine.teacher import Ensemble, Seat, Teacher
-from worker.engine.teacher_features import TeacherFeatures
+from worker.engine.teacher_features import Ears, TeacherFeatures
+from worker.engine.teacher_features import Store as FeatureStore
 from worker.engine.trace import Trace
 from worker.engine.views import Views
 
@@ -109,20 +112,27 @@ class Bench:
     @cached_property
     def targets(self) -> Targets:
         """What the teachers say of the transfer set."""
-        made_on = surroundings.exactness(self.device, "fp32")  # whatever the student computes with
         rows, units, looks = self.transfer_set.rows, self.transfer_set.units, Looks(self.looks)
 
         top, classes = kept_classes(self.job), self.job.student.architecture.classes
 
-        def open_store(number: int, part: str, whole: bool, predict: Callable[[Tensor], Tensor]) -> SoftTargets:  # noqa: FBT001
-            key, kept = self.targets_key(number, part, whole=whole), None if whole or part != "train" else top
-            where = Place(self.folder / self.job.targets_folder, key, made_on)
-            return SoftTargets(where, rows[part].to(self.device), classes, predict, self.stop.check, kept, units)
+        def open_store(number: int, part: str, whole: bool, predict: Callable[[Tensor], Tensor]) -> Store:  # noqa: FBT001
+            rows_N, kept = rows[part].to(self.device), None if whole or part != "train" else top
+            its_units = units.within(rows_N)
+            keeps = logits_kept(len(its_units), classes, kept)
+            where = self._place(self.targets_key(number, part, whole=whole))
+            return SoftTargets(where, rows_N, keeps, predict, self.stop.check, its_units)
 
         predict = self._ensemble().logits
         return Targets(self.views, predict, rows, units, open_store, looks, self._tell, coarse=top is not None)
 
-    def targets_key(self, number: int, part: str = "train", *, whole: bool = False) -> str:
+    def _place(self, key: str) -> Place:
+        made_on = surroundings.exactness(self.device, "fp32")  # whatever the student computes with
+        return Place(self.folder / self.job.targets_folder, key, made_on)
+
+    def targets_key(
+        self, number: int, part: str = "train", *, whole: bool = False, taps: Sequence[str] = ("logits",)
+    ) -> str:
         """Return the name of what the teachers say of a part under a view; `whole`: of all classes in any case."""
         taught = zip(self.job.teachers, self.teachers, strict=True)
         teachers = tuple(source.model_copy(update={"sha256": stored.sha256}) for source, stored in taught)
@@ -130,7 +140,7 @@ class Bench:
         kept = Keeping(keep="all") if whole else self.job.spec.soft_targets
         spec = self.job.spec.model_copy(update={"soft_targets": kept})
         pinned = self.job.model_copy(update={"teachers": teachers, "transfer_set": data, "spec": spec})
-        return key_of(pinned, number, part)
+        return key_of(pinned, number, part, taps)
 
     def _tell_unseen(self) -> None:
         if unseen := self.preparation.unseen:
@@ -208,7 +218,7 @@ class Bench:
             views=self.views,
             targets=self.targets,
             listener=self._listener(state),
-            teacher_features=TeacherFeatures(state.objective.teacher_taps, self._cast),
+            teacher_features=self._teacher_features(state.objective.teacher_taps),
             objective=state.objective,
             state=state,
             trace=Trace(state.objective.names, min(training.log_every, plan.steps), self.device),
@@ -263,6 +273,16 @@ class Bench:
         listener = Listener(self.job.student.architecture, state.network, state.objective.student_taps)
         listener.rehearse(self.student_sight.plain(self.plan.rows_N[:1].to(self.device)))
         return listener
+
+    def _teacher_features(self, taps: Sequence[tuple[int, str]]) -> TeacherFeatures:
+        ears, rows_N = Ears(taps, self._cast), self.transfer_set.rows["train"].to(self.device)
+        names = [f"{member}/{name}" for member, name in taps]
+
+        def open_store(number: int, kept: KeptFeatures, predict: Callable[[Tensor], Heard]) -> FeatureStore:
+            where = self._place(self.targets_key(number, taps=names))
+            return SoftTargets(where, rows_N, kept, predict, self.stop.check)
+
+        return TeacherFeatures(ears, self.views, rows_N, open_store, self.job.spec.soft_targets.feature_bytes)
 
     def _settler(self, student: nn.Module) -> Settler:
         learning = self.job.student.architecture, student, self.student_sight

@@ -26,7 +26,7 @@ from worker.engine.failures import EngineFailure, Refused
 from worker.engine.fit import Shape, compare
 from worker.engine.samples import Samples
 from worker.engine.streamed import StreamedSamples
-from worker.engine.units import Units
+from worker.engine.units import Samplewise, Units
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,12 @@ class TransferSet:
     @property
     def labelled_throughout(self) -> bool:
         return not any(unlabelled for _, unlabelled in self.counts.values())
+
+    def labels_of_samples(self, rows_B: Tensor) -> Tensor:
+        """Return the labels (B,) of samples as wholes; a list of words counts as labelled."""
+        if isinstance(self.units, Samplewise):
+            return self.labels_of(rows_B)
+        return torch.zeros_like(rows_B)
 
     def count_labelled(self, labels_B: Tensor) -> Tensor | int:
         """Return the number of labels in a batch of them, without waiting for the device."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from app.contract.objectives import FeatureTerm, Term
+from app.contract.objectives import Term
 from worker.engine.batch import Batch
 from worker.engine.joint import Joint
 
@@ -19,7 +19,7 @@ class Objective(nn.Module):
         self.losses = nn.ModuleDict(losses)
         self.names = (*losses, "loss")
         """Names of the values that `forward` returns."""
-        self.needs_outputs = any("teacher" in term.needs and not isinstance(term, FeatureTerm) for term in terms)
+        self.needs_outputs = any("teacher" in term.needs and term.outputs for term in terms)
         """Whether a term looks at the teacher's outputs."""
         self.student_taps = tuple(dict.fromkeys(joint.student.name for joint in joints))
         """What the student is to be listened to at."""
@@ -38,6 +38,6 @@ class Objective(nn.Module):
         found = [
             batch.position.of(term.weight) * loss(batch)
             for term, loss in zip(self.terms, self.losses.values(), strict=True)
-            if not isinstance(term, FeatureTerm)
+            if term.outputs
         ]
         return torch.stack(found).sum() if found else None

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from app.contract.objectives import FeatureTerm, ObjectiveTerm
+from app.contract.objectives import ObjectiveTerm
 from app.contract.schedules import extremes
 from app.contract.states import FailureCode
 from app.contract.training import EarlyStopping
@@ -34,7 +34,7 @@ def why_not_monitored(stopping: EarlyStopping, terms: Sequence[ObjectiveTerm], t
     if not len(transfer_set.rows["validation"]):
         return "Early stopping needs a validation split, and the transfer set has none."
     labelled, unlabelled = transfer_set.counts["validation"]
-    of_outputs = [term for term in terms if not isinstance(term, FeatureTerm)]
+    of_outputs = [term for term in terms if term.outputs]
     if stopping.monitor == "loss" and not of_outputs:
         return "Early stopping on loss sees nothing: features are compared in training alone. Monitor the agreement."
     blind = not any(term.sees(labelled, unlabelled) for term in of_outputs)

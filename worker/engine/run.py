@@ -118,7 +118,7 @@ class TrainingRun:
                 said_AC, held = self.listener(self.sight.of(look))
             student_UC, said = units.among(part_B, said_AC), self._teacher(look)
             teacher_UC, top = (None, said) if isinstance(said, TopK) else (said, None)
-            features = self._features(look, held, labels_U, whole)
+            features = self._features(look, held, index_B)
             batch = Batch(student_UC.float(), teacher_UC, labels_U, *whole, position, blend, top, features)
             loss, share_K = self.objective(batch)
             loss.backward()
@@ -137,10 +137,12 @@ class TrainingRun:
     def _teacher(self, look: Look) -> Kept | None:
         return self.targets.of_training(look) if self.objective.needs_outputs else None
 
-    def _features(self, look: Look, held: Features, labels_B: Tensor, whole: tuple[int, Tensor | int]) -> Held | None:
+    def _features(self, look: Look, held: Features, index_B: Tensor) -> Held | None:
         if not self.objective.student_taps:
             return None
-        return Held(held, self.teacher_features.of(look), look.rows_B, labels_B, *whole)
+        labels_of = self.transfer_set.labels_of_samples
+        whole = len(index_B), self.transfer_set.count_labelled(labels_of(index_B))
+        return Held(held, self.teacher_features.of(look), look.rows_B, labels_of(look.rows_B), *whole)
 
     def _close_epoch(self) -> None:
         self.targets.flush()
@@ -227,7 +229,10 @@ class TrainingRun:
             if not self.targets.comes_again(self.view):
                 return
             self.targets.fill(self.view, self._looked)
-            self._count_time()
+        if not self.teacher_features.complete(self.view):
+            self._enter(Phase.TEACHER_PASS)
+            self.teacher_features.fill(self.view, self._looked)
+        self._count_time()
         self._enter(Phase.TRAINING)
 
     def _looked(self, samples: int) -> None:

@@ -1,4 +1,4 @@
-"""What the teacher says of one part of a set under one view: computed once, by whichever job comes first.
+"""What teachers say, or hold, of one part of a set under one view: computed once, by whichever job comes first.
 
 N = samples of the part, B = batch, U = its units (`worker.engine.units`), C = classes, R = units of a block.
 """
@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -16,12 +17,12 @@ from app.contract.soft_targets import file_name
 from app.contract.states import FailureCode
 from worker.engine import target_file
 from worker.engine.failures import EngineFailure
-from worker.engine.kept import AllClasses, Kept, TopClasses
+from worker.engine.kept import Keeps
 from worker.engine.target_file import Form, TargetFile
 from worker.engine.units import Samplewise, Units
 
-SMALL_BYTES = 64 * 2**20
-"""Up to here the logits are kept as float32, beyond as float16."""
+Said = TypeVar("Said")
+Read = TypeVar("Read")
 _BLOCK = {"cpu": 64, "cuda": 256}
 """Samples that the teacher sees at once: larger batches were slower on CPUs."""
 _FLUSH_SECONDS = 5.0
@@ -49,31 +50,28 @@ class Place:
         return sorted(path for path in self.folder.glob(f"{self.key}-*.safetensors") if path != self.path)
 
 
-class SoftTargets:
-    """Logits by sample and unit. Each block is a batch of its own: all jobs on machines of one kind get the same bits.
+class SoftTargets(Generic[Said, Read]):
+    """Logits, or features, by sample and unit.
 
-    Kept are all units, also those that take no part in this job: which these are depends on its student, too.
+    Each block is a batch of its own: all jobs on machines of one kind get the same bits. Kept are all units, also those
+    that take no part in this job: which these are depends on its student, too.
     """
 
     def __init__(
         self,
         place: Place,
         rows_N: Tensor,
-        classes: int,
-        predict: Callable[[Tensor], Tensor],
+        kept: Keeps[Said, Read],
+        predict: Callable[[Tensor], Said],
         pause: Callable[[], None] = lambda: None,
-        top: int | None = None,
         units: Units | None = None,
     ) -> None:
-        """`rows_N`: the part's rows, ascending, on the device; `predict` tells the logits (R, C) of rows.
+        """`rows_N`: the part's rows, ascending, on the device; `predict` tells what is said of rows (logits (R, C)).
 
-        `pause` is called between blocks and may raise. `top`: the classes that are kept, None for all. `units`: those
-        of the whole set; by default each sample is one.
+        `pause` is called between blocks and may raise. `units`: those of the part; by default each sample is one.
         """
-        self._rows_N, self._predict, self._pause = rows_N, predict, pause
-        self._units = Samplewise(len(rows_N)) if units is None else units.within(rows_N)
-        small = len(self._units) * classes * 4 <= SMALL_BYTES
-        self._kept = TopClasses(classes, top) if top else AllClasses(classes, torch.float32 if small else torch.float16)
+        self._rows_N, self._kept, self._predict, self._pause = rows_N, kept, predict, pause
+        self._units = Samplewise(len(rows_N)) if units is None else units
         self._open(place)
         self._flushed = time.monotonic()
         self._dirty = False
@@ -139,7 +137,7 @@ class SoftTargets:
         self._file.finish()
         self._dirty = False
 
-    def fetch(self, rows_B: Tensor) -> Kept:
+    def fetch(self, rows_B: Tensor) -> Read:
         """Return what is kept of rows (B,), after computing what is missing."""
         if not self.complete:
             blocks = torch.unique(self._at(rows_B) // self._block).tolist()
@@ -148,8 +146,8 @@ class SoftTargets:
                 self._file.finish()
         return self.read(rows_B)
 
-    def read(self, rows_B: Tensor) -> Kept:
-        """Return what is kept of rows (B,): logits (U, C) as float32, or the top classes; it must be there."""
+    def read(self, rows_B: Tensor) -> Read:
+        """Return what is kept of rows (B,), such as logits (U, C) as float32; it must be there."""
         at_U = self._units.of(self._at(rows_B))
         if self._resident is None and self.complete:
             self._resident = {name: array.to(rows_B.device) for name, array in self._host.items()}
@@ -195,10 +193,10 @@ class SoftTargets:
 
     def _compute(self, block: int) -> None:
         samples, units = self._samples(block), self._file.form.rows_of(block)
-        logits_RC = self._predict(self._rows_N[samples])
-        self._check_finite(logits_RC, units)
+        said = self._predict(self._rows_N[samples])
+        self._check_finite(said, units)
         with torch.inference_mode():
-            for name, values in self._kept.encode(logits_RC).items():
+            for name, values in self._kept.encode(said).items():
                 self._host[name][units] = values.cpu()
         self._file.vouch(block)
         self.computed += self._size(block)
@@ -213,8 +211,8 @@ class SoftTargets:
         samples = self._samples(block)
         return int(samples.stop - samples.start)
 
-    def _check_finite(self, logits_RC: Tensor, units: slice) -> None:
-        finite_R = torch.isfinite(logits_RC).all(1).cpu()
+    def _check_finite(self, said: Said, units: slice) -> None:
+        finite_R = self._kept.finite(said).cpu()
         if not finite_R.all():
             wrong, starts = units.start + int((~finite_R).nonzero()[0]), self._units.bounds(1)
             row = int(self._rows_N[bisect_right(starts, wrong) - 1])

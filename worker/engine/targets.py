@@ -20,7 +20,8 @@ from worker.engine.views import Look, Views
 
 Predict = Callable[[Look], Tensor]
 """A look to logits of all its units."""
-OpenStore = Callable[[int, str, bool, Callable[[Tensor], Tensor]], SoftTargets]
+Store = SoftTargets[Tensor, Kept]
+OpenStore = Callable[[int, str, bool, Callable[[Tensor], Tensor]], Store]
 """Makes the store of a view's number and a part; of all classes, or as the job keeps them."""
 _TRAIN = "train"
 
@@ -75,7 +76,7 @@ class Targets:
         self._looks, self._notice, self._units = looks, notice, units
         self._part_N = _numbered(rows)
         self._parts = tuple(rows)
-        self._stores: dict[tuple[int, str, bool], SoftTargets] = {}
+        self._stores: dict[tuple[int, str, bool], Store] = {}
         self._counted: dict[tuple[int, str, bool], int] = {}
 
     def comes_again(self, number: int) -> bool:
@@ -137,14 +138,14 @@ class Targets:
             self._looks.add(name, computed=new)
             self._looks.add(name, reused=max(0, store.present - self._looks.of(name)))
 
-    def _store(self, number: int, part: str, *, whole: bool = False) -> SoftTargets:
+    def _store(self, number: int, part: str, *, whole: bool = False) -> Store:
         """Return a store; `whole` asks for all classes also where the training part keeps only the top ones."""
         place = number, part, whole and part == _TRAIN and self._coarse
         if place not in self._stores:
             self._stores[place] = self._opened(*place)
         return self._stores[place]
 
-    def _opened(self, number: int, part: str, whole: bool) -> SoftTargets:  # noqa: FBT001 - a part of the place
+    def _opened(self, number: int, part: str, whole: bool) -> Store:  # noqa: FBT001 - a part of the place
         store = self._open(number, part, whole, lambda rows_B: self._predict(self._views.look(rows_B, number)))
         name, present = _name(number, part, whole), store.present
         reused = max(0, present - self._looks.of(name))

@@ -1,22 +1,31 @@
-"""What teachers hold at their taps under any look. B = batch."""
+"""What teachers hold at their taps under any look: kept where that pays, else heard anew. B = batch, N = samples."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from app.contract.architectures import Family
+from app.contract.views import PLAIN
+from worker.engine.kept_features import Heard, KeptFeatures, Place, keepable
+from worker.engine.samples import Inputs
 from worker.engine.sight import Sight
+from worker.engine.soft_targets import SoftTargets
 from worker.engine.taps.feature import Feature
 from worker.engine.taps.listener import Listener
 from worker.engine.teacher import Teacher
-from worker.engine.views import Look
+from worker.engine.views import Look, Views
+
+Store = SoftTargets[Heard, Heard]
+OpenStore = Callable[[int, KeptFeatures, Callable[[Tensor], Heard]], Store]
+"""Makes the store of a view's number for the training part."""
 
 
-class TeacherFeatures:
+class Ears:
     """Teachers listened to: in evaluation mode, and out of autograd's sight."""
 
-    def __init__(self, taps: Sequence[tuple[int, str]], members: Sequence[tuple[Family, nn.Module, Sight]]) -> None:
+    def __init__(self, taps: Sequence[Place], members: Sequence[tuple[Family, nn.Module, Sight]]) -> None:
         """`taps`: member and name of each tap that is listened to."""
         self._members: dict[int, tuple[Listener, Sight]] = {}
         for number in sorted({member for member, _ in taps}):
@@ -24,12 +33,71 @@ class TeacherFeatures:
             names = [name for member, name in taps if member == number]
             self._members[number] = Listener(architecture, Teacher(network).network, names), sight
 
-    def of(self, look: Look) -> Mapping[tuple[int, str], Feature]:
-        """Return the features of a look by member and tap."""
-        found: dict[tuple[int, str], Feature] = {}
+    def __bool__(self) -> bool:
+        return bool(self._members)
+
+    def hear(self, look: Look) -> Heard:
+        """Return the features of a look."""
+        found: dict[Place, Feature] = {}
         # Not inference mode, whose tensors nothing may be learnt against.
         with torch.no_grad():
             for number, (listener, sight) in self._members.items():
                 _, features = listener(sight.of(look))
                 found |= {(number, name): feature for name, feature in features.items()}
         return found
+
+    def inputs(self, look: Look) -> list[Inputs]:
+        """Return what each teacher is given."""
+        return [sight.of(look) for _, sight in self._members.values()]
+
+
+class TeacherFeatures:
+    """The features of a job's training part."""
+
+    def __init__(self, ears: Ears, views: Views, rows_N: Tensor, open_store: OpenStore, budget: int) -> None:
+        """`rows_N`: the part's rows, on the device. `budget`: bytes that may be kept of all views together."""
+        self._ears, self._views, self._rows_N = ears, views, rows_N
+        self._open, self._budget = open_store, budget
+        self._stores: dict[int, Store] = {}
+
+    def complete(self, number: int) -> bool:
+        """Return whether nothing has to be computed before an epoch that sees this view."""
+        return not self._keeps(number) or self._store(number).complete
+
+    def fill(self, number: int, told: Callable[[int], None]) -> None:
+        """Have the teachers look at the whole part under a view. Raises Stopped."""
+        try:
+            self._store(number).fill(told)
+        finally:
+            self.flush()
+
+    def of(self, look: Look) -> Heard:
+        """Return the features of a look at training samples by member and tap; what is kept must be complete."""
+        return self._store(look.number).read(look.rows_B) if self._keeps(look.number) else self._ears.hear(look)
+
+    def flush(self) -> None:
+        """Bring everything to disk."""
+        for store in self._stores.values():
+            store.flush()
+
+    def _keeps(self, number: int) -> bool:
+        comes_again = number == PLAIN or self._views.kept is not None
+        return bool(self._ears) and comes_again and self._form is not None
+
+    @cached_property
+    def _form(self) -> KeptFeatures | None:
+        """How features are kept; None where they are too large, or of another shape for each sample."""
+        look = Look(self._rows_N[:1])
+        example = self._ears.hear(look)
+        if not all(keepable(example, inputs) for inputs in self._ears.inputs(look)):
+            return None
+        kept = KeptFeatures(example)
+        return kept if kept.bytes * len(self._rows_N) * max(self._views.kept or 1, 1) <= self._budget else None
+
+    def _store(self, number: int) -> Store:
+        if number not in self._stores:
+            assert self._form is not None
+            self._stores[number] = self._open(
+                number, self._form, lambda rows_B: self._ears.hear(self._views.look(rows_B, number))
+            )
+        return self._stores[number]

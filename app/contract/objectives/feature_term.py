@@ -14,6 +14,7 @@ Joins = Literal["adapted", "resized", "free"]
 class FeatureTerm(Term):
     """A term over pairs of taps, averaged over the pairs by their weights."""
 
+    outputs: ClassVar[bool] = False
     settled: ClassVar[bool] = True
     needs: ClassVar[frozenset[Need]] = frozenset({"teacher"})
     distributions: ClassVar[bool] = False

@@ -24,6 +24,8 @@ class Term(Contract):
     """What the term cannot do without. Unlabelled samples take no part in a term that needs labels."""
 
     branch: ClassVar[Branch] = "target"
+    outputs: ClassVar[bool] = True
+    """Whether it looks at what networks answer with, and not at what they hold on their way to it."""
     coarse: ClassVar[bool] = False
     """Whether it can work with the teacher's most probable classes and one for all others (`soft_targets.keep`)."""
     settled: ClassVar[bool] = False
