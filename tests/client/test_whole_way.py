@@ -19,6 +19,7 @@ import stillhouse
 from app.contract.teachers import members_of
 from stillhouse import Stillhouse
 from stillhouse.cli import app
+from stillhouse.commands.results import compared
 from stillhouse.embedded import EmbeddedStack
 from tests.engine import tagged
 
@@ -197,6 +198,8 @@ def test_a_folder_that_tags_words_teaches_a_smaller_one(client, tmp_path):
     job = client.jobs.create(teacher=teacher, transfer_set=data, student=student, training={"epochs": 1})
     assert job.wait(timeout=120).report.evaluated_on.words
     assert job.report.teacher.entities.f1 > 0.9
+    assert "(F1 " in compared(job.report)
+    assert f"on {job.report.evaluated_on.words} words in 6 samples" in compared(job.report)
     learnt = client.models.of_job(job)
     assert learnt.class_names == tagged.TAGS
     assert learnt.preprocessing.kind == "tokenizer"

@@ -218,7 +218,7 @@ def test_teachers_of_an_ensemble_agree_on_words_not_on_tokens(tmp_path: Path, la
 
 
 def test_a_student_that_sees_no_word_is_refused(tmp_path: Path, lay_out: LayOut) -> None:
-    with pytest.raises(EngineFailure, match="No word of the training part is seen"):
+    with pytest.raises(EngineFailure, match="No word of the train part is seen"):
         lay_out(make_tagged_job(tmp_path, read_by_student=pieces(60, 2)))
 
 
@@ -297,6 +297,11 @@ def test_what_does_not_go_with_words_is_refused(
 ) -> None:
     with pytest.raises(EngineFailure, match=complaint):
         lay_out(make_tagged_job(tmp_path, **changes))
+
+
+def test_onnx_is_refused_before_training(tmp_path: Path, run_here: RunHere) -> None:
+    with pytest.raises(EngineFailure, match="it answers for words"):
+        run_here(make_tagged_job(tmp_path, spec={"export": {"onnx": True, "plots": False}}))
 
 
 def test_a_student_may_start_from_its_teachers_layers(tmp_path: Path, run_here: RunHere) -> None:

@@ -40,6 +40,9 @@ def export(network: nn.Module, inputs: Inputs) -> bytes:
 
     `inputs` are real ones, two samples at least. Raises EngineFailure.
     """
+    if isinstance(inputs, Tokens) and inputs.heads_A is not None:
+        text = "The student cannot be exported as ONNX: it answers for words, and no input tells where they begin."
+        raise EngineFailure(FailureCode.INVALID_SPEC, text)
     arguments, names, axes = _arguments(inputs)
     traced = _Reader(network) if isinstance(inputs, Tokens) else network
     program = _traced(traced.eval(), arguments, names, axes)

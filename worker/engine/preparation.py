@@ -40,9 +40,10 @@ class Preparation:
             return self._transfer_set, 0
         seen_A = torch.stack([sight.seen() for _, _, sight in self._made]).all(0)
         narrowed = replace(self._transfer_set, units=units.narrowed(seen_A))
-        if not len(narrowed.usable_rows["train"]):
-            text = "No word of the training part is seen by teacher and student alike: raise max_tokens."
-            raise EngineFailure(FailureCode.INVALID_SPEC, text)
+        for part, rows in narrowed.rows.items():
+            if len(rows) and not len(narrowed.usable_rows[part]):
+                text = f"No word of the {part} part is seen by teacher and student alike: raise max_tokens."
+                raise EngineFailure(FailureCode.INVALID_SPEC, text)
         return narrowed, int((~seen_A).sum())
 
     def _whole(self, settings: Preprocessing | None, architecture: Family) -> Preprocessing | None:
