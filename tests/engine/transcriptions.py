@@ -4,6 +4,7 @@ Logarithms of probabilities and all, so only for logits of a moderate size. s = 
 s and t are outputs, or for methods of features what lies at the one pair of taps.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -219,6 +220,15 @@ def teacher_free(term: Any, s: Rows, t: Rows, y: Sequence[int]) -> float:
     return mean(values)
 
 
+def uld(term: Any, s: Rows, t: Rows, _: Sequence[int]) -> float:
+    """Boizard et al. 2024: probabilities in falling order, the shorter list followed by zeros."""
+    values = []
+    for a, b in zip(s, t, strict=True):
+        q, p = (sorted(softmax(row, term.temperature), reverse=True) for row in (a, b))
+        values.append(sum(abs(x - z) for x, z in itertools.zip_longest(q, p, fillvalue=0.0)))
+    return mean(values)
+
+
 HOT = {"temperature": 2.5}
 TRANSCRIPTIONS: dict[str, Transcription] = {
     "annealed_target": Transcription(annealed_target, ({"label_share": 0.2}, {"label_share": 1.0})),
@@ -242,6 +252,7 @@ TRANSCRIPTIONS: dict[str, Transcription] = {
     ),
     "soft_target": Transcription(soft_target, (HOT, {"temperature": 1.0})),
     "teacher_free": Transcription(teacher_free, (HOT, {"correct": 0.9}, {"temperature": 0.1})),
+    "uld": Transcription(uld, (HOT,)),
 }
 
 

@@ -36,6 +36,7 @@ from app.contract.objectives.skew_kl import SkewKl
 from app.contract.objectives.soft_target import SoftTarget
 from app.contract.objectives.teacher_free import TeacherFree
 from app.contract.objectives.term import Branch, Need, Part, Term
+from app.contract.objectives.uld import Uld
 
 TERMS: tuple[type[Term], ...] = (
     AnnealedTarget,
@@ -65,6 +66,7 @@ TERMS: tuple[type[Term], ...] = (
     SkewKl,
     SoftTarget,
     TeacherFree,
+    Uld,
 )
 ObjectiveTerm = Annotated[
     AnnealedTarget
@@ -93,7 +95,8 @@ ObjectiveTerm = Annotated[
     | SimilarityPreserving
     | SkewKl
     | SoftTarget
-    | TeacherFree,
+    | TeacherFree
+    | Uld,
     Field(discriminator="kind"),
 ]
 
@@ -132,4 +135,5 @@ __all__ = [
     "SoftTarget",
     "TeacherFree",
     "Term",
+    "Uld",
 ]
