@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from app.contract.events import Run
+from app.contract.objectives import TERMS, FeatureTerm
 from app.contract.preprocessing import PREPROCESSING
 from app.contract.report import Report
 from tests.engine.folders import of_type
@@ -266,6 +267,15 @@ def test_what_else_a_job_may_ask_for(
     make_tagged_job(tmp_path, found=found, read_by_student=pieces(60, 11), spec=spec, training=training)
     run_here(tmp_path)
     assert (report_of(tmp_path).student.agreement or 0) > 0.3
+
+
+def test_every_method_of_outputs_works_by_words(tmp_path: Path, run_here: RunHere) -> None:
+    kinds = [term.model_fields["kind"].default for term in TERMS if not issubclass(term, FeatureTerm)]
+    objective = [{"kind": kind, "weight": 0.1} for kind in kinds]
+    found = unlabelled(rows(40, seed=6))
+    run_here(make_tagged_job(tmp_path, found=found, spec={"objective": objective}, training={"accumulation": 2}))
+    told = {name for name in report_of(tmp_path).curves["student"] if name.startswith("loss/")}
+    assert told == {f"loss/{kind}" for kind in kinds}
 
 
 def test_mask_hides_whole_words_and_their_classes_stay(tmp_path: Path, lay_out: LayOut) -> None:
