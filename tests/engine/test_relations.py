@@ -14,9 +14,10 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
+from app.contract.architectures import Architecture
 from app.contract.objectives import FeatureTerm, ObjectiveTerm
 from app.contract.taps import Layout
-from tests.engine.folders import RESNET, SMALL_RESNET, events, make
+from tests.engine.folders import LSTM, MLP, RESNET, SMALL_LSTM, SMALL_MLP, SMALL_RESNET, events, make
 from tests.engine.methods import HALFWAY
 from tests.engine.test_resume import stopped_at, student_of
 from tests.engine.transcriptions_relations import RELATIONS
@@ -193,3 +194,15 @@ def test_all_together_in_bf16_and_micro_batches(tmp_path: Path, run_here: Callab
     folder = make(tmp_path, teacher=RESNET, student=SMALL_RESNET, spec=spec, training=training)
     run_here(folder)
     assert (folder / "out" / "student.safetensors").exists()
+
+
+@pytest.mark.parametrize(("teacher", "student"), [(MLP, SMALL_MLP), (LSTM, SMALL_LSTM)], ids=["mlp", "lstm"])
+def test_relations_need_no_maps(
+    tmp_path: Path, run_here: Callable[[Path], None], teacher: Architecture, student: Architecture
+) -> None:
+    """As they stand: vectors of tables, steps of series."""
+    spec = {"objective": [{"kind": kind} for kind in ACROSS], "control": False}
+    folder = make(tmp_path, teacher=teacher, student=student, spec=spec, training={"epochs": 6, "clip_norm": 1.0})
+    run_here(folder)
+    losses = [event.metrics["loss"] for event in events(folder) if event.type == "step"]
+    assert losses[-1] < losses[0]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-AT_ONCE = 2**21
+AT_ONCE = 2**18
 """Numbers that a piece may have in one intermediate, where a single row does not have more."""
 
 

@@ -29,22 +29,17 @@ class Loss(nn.Module):
         return batch.held.related(self.joints, self._apart)
 
     def _apart(self, _place: int, student: Feature, teacher: Feature) -> Tensor:
-        (inner_s_BB, distance_s_BB), (inner_t_BB, distance_t_BB) = (
-            _geometry(points(student)),
-            _geometry(points(teacher)),
-        )
-        value = self.term.distance * smooth_l1_loss(_over_mean(distance_s_BB), _over_mean(distance_t_BB))
+        of_student, of_teacher = _geometry(points(student)), _geometry(points(teacher))
+        kind = student.value.dtype
 
         def angles(rows: slice) -> Tensor:
-            student_JBB, teacher_JBB = (
-                _cosines(inner_s_BB, distance_s_BB, rows),
-                _cosines(inner_t_BB, distance_t_BB, rows),
-            )
+            student_JBB, teacher_JBB = (_cosines(*found, rows, kind) for found in (of_student, of_teacher))
             return smooth_l1_loss(student_JBB, teacher_JBB, reduction="none").mean((1, 2))
 
-        if self.term.angle:
-            value = value + self.term.angle * in_pieces(angles, len(student), len(student) ** 2).mean()
-        return value.to(student.value.dtype)
+        value = self.term.distance * smooth_l1_loss(_over_mean(of_student[1]), _over_mean(of_teacher[1])).to(kind)
+        if not self.term.angle:
+            return value
+        return value + self.term.angle * in_pieces(angles, len(student), len(student) ** 2).mean()
 
 
 def _geometry(points_BD: Tensor) -> tuple[Tensor, Tensor]:
@@ -71,11 +66,11 @@ def _over_mean(distance_BB: Tensor) -> Tensor:
     return distance_BB / mean.where(count > 0, 1.0)
 
 
-def _cosines(inner_BB: Tensor, distance_BB: Tensor, rows: slice) -> Tensor:
+def _cosines(inner_BB: Tensor, distance_BB: Tensor, rows: slice, kind: torch.dtype) -> Tensor:
     """Return the cosines (J, B, B) of the angles at these samples; 0 where a side has no length."""
-    at_JB, length_JB = inner_BB[rows], distance_BB[rows]
-    own_J = inner_BB.diagonal()[rows]
-    product_JBB = inner_BB - at_JB[:, :, None] - at_JB[:, None, :] + own_J[:, None, None]
+    at_JB, length_JB, own_J = inner_BB[rows], distance_BB[rows], inner_BB.diagonal()[rows]
+    product_JBB = (inner_BB - at_JB[:, :, None]) - (at_JB - own_J[:, None])[:, None, :]
     long_JB = length_JB > 0
-    inverse_JB = torch.where(long_JB, 1 / length_JB.where(long_JB, 1.0), 0.0)
-    return product_JBB * inverse_JB[:, :, None] * inverse_JB[:, None, :]
+    inverse_JB = (1 / length_JB.where(long_JB, 1.0)).where(long_JB, 0.0).to(kind)
+    # What is lost by subtracting is lost above; what follows is as good in float32.
+    return product_JBB.to(kind) * inverse_JB[:, :, None] * inverse_JB[:, None, :]
