@@ -33,6 +33,8 @@ def joined(term: FeatureTerm, teacher: Taps, student: Taps) -> dict[str, list[tu
     found = {}
     for role, pairs in term.roles().items():
         named = resolved(pairs, list(teacher.by_name), list(student.by_name))
+        if reason := term.refuses_number(len(named)):
+            raise Misfit(reason)
         whole = sum(pair.weight for pair in named)
         found[role] = [
             (teacher.by_name[pair.teacher], student.by_name[pair.student], pair.weight / whole) for pair in named

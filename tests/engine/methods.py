@@ -17,6 +17,7 @@ from worker.engine import build
 from worker.engine.batch import Batch, Position
 from worker.engine.held import Held
 from worker.engine.joint import Joint, Setting
+from worker.engine.objective import Objective
 from worker.engine.taps.feature import Feature
 
 HALFWAY = Position(5.0, 10.0)
@@ -65,10 +66,19 @@ def held(batch: Batch, term: FeatureTerm, student: Tensor, teacher: Tensor) -> H
 
 
 def settled(term: FeatureTerm, batch: Batch) -> Setting:
-    """Return the setting of a term that has one pair of taps in each of its roles."""
+    """Return the setting of a term that has as few pairs of taps as it takes in each of its roles, all the same one."""
     student, teacher = batch.held.student[TAP], batch.held.teacher[0, TAP]
-    joint = Joint(teacher.tap(TAP), student.tap(TAP), 1.0)
-    return Setting(dict.fromkeys(term.roles(), (joint,)), batch.labels_B, batch.student_BC.shape[1], nn.Identity(), ())
+    joints = (Joint(teacher.tap(TAP), student.tap(TAP), 1.0 / term.fewest),) * term.fewest
+    draw = torch.Generator().manual_seed(1)
+    known = Feature(torch.randn(7, *teacher.value.shape[1:], generator=draw), teacher.layout)
+    return Setting(
+        dict.fromkeys(term.roles(), joints),
+        batch.labels_B,
+        batch.student_BC.shape[1],
+        nn.Identity(),
+        (),
+        lambda wanted: iter([[known] * len(wanted)]),
+    )
 
 
 def learnt(batch: Batch) -> tuple[Tensor, ...]:
@@ -130,11 +140,25 @@ def scaled(batch: Batch, student: float, teacher: float) -> Batch:
 
 
 def loss(term: Term, batch: Batch) -> Tensor:
-    """Return the term's share, times its weight; what it learns itself stands at the same values every time."""
+    """Return the term's share, times its weight."""
+    value, _ = _objective(term, batch)(batch)
+    return value
+
+
+def weights(term: Term, batch: Batch) -> dict[str, Any]:
+    """Return what the term's loss learns itself, or keeps, as nested lists."""
+    (found,) = _objective(term, batch).losses.values()
+    return {name: value.tolist() for name, value in found.state_dict().items()}
+
+
+def _objective(term: Term, batch: Batch) -> Objective:
+    """Return the objective; what it learns itself stands at the same values every time.
+
+    In evaluation mode: batch norms of adapters would relate the samples of a batch to one another.
+    """
     torch.manual_seed(0)
     settle: Callable[[Term], Setting] = lambda found: settled(found, batch)  # type: ignore[arg-type]  # noqa: E731
-    value, _ = build.objective([term], settle).to(batch.student_BC.dtype)(batch)
-    return value
+    return build.objective([term], settle).to(batch.student_BC.dtype).eval()
 
 
 def gradient(value: Tensor, batch: Batch) -> Tensor:

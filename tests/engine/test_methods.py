@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.contract.objectives import Part
+from app.contract.objectives import Part, Term
 from tests.engine.methods import (
     METHODS,
     PARTS,
@@ -23,6 +23,7 @@ from tests.engine.methods import (
     scaled,
     takes,
     taught,
+    weights,
 )
 from tests.engine.transcriptions import TRANSCRIPTIONS
 from worker.engine.batch import Batch
@@ -41,6 +42,13 @@ def numbers(batch: Batch) -> tuple[list[Any], list[Any], list[int]]:
     return learnt(batch)[-1].tolist(), taught(batch)[-1].tolist(), batch.labels_B.tolist()
 
 
+def transcribed(term: Term, batch: Batch) -> float:
+    """Return the value that the paper's formula has."""
+    transcription = TRANSCRIPTIONS[term.model_dump()["kind"]]
+    own = (weights(term, batch),) if transcription.learns else ()
+    return transcription.formula(term, *numbers(batch), *own)
+
+
 def test_every_method_is_transcribed() -> None:
     assert TRANSCRIPTIONS.keys() == METHODS.keys()
 
@@ -50,7 +58,7 @@ def test_every_method_is_transcribed() -> None:
 def test_the_value_is_the_papers_formula(kind: str, more: dict[str, object], classes: int) -> None:
     term, batch = example(kind, 5, classes, **more)
     if not term.refuses_classes(classes):
-        expected = TRANSCRIPTIONS[kind].formula(term, *numbers(batch))
+        expected = transcribed(term, batch)
         assert loss(term, batch).item() == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
@@ -59,7 +67,7 @@ def test_a_student_like_its_teacher_has_nothing_to_learn(kind: str, more: dict[s
     """Where the paper's formula is 0 then; methods of labels want something else."""
     term, batch = example(kind, **more)
     same = rewritten(batch, [value.clone().requires_grad_() for value in taught(batch)], taught(batch))
-    expected, found = TRANSCRIPTIONS[kind].formula(term, *numbers(same)), loss(term, same)
+    expected, found = transcribed(term, same), loss(term, same)
     assert found.item() == pytest.approx(expected, rel=1e-9, abs=1e-12)
     if abs(expected) < 1e-9:
         assert gradient(found, same).abs().max() < 1e-12

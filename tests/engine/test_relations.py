@@ -47,7 +47,7 @@ def made(term: FeatureTerm, student: Feature, teacher: Feature) -> Objective:
     joint = joint_of(student, teacher)
     assert term.refuses_pair(joint.teacher, joint.student) is None
     nothing = nn.Module()
-    setting = Setting({"layers": (joint,)}, torch.zeros(1), 2, nothing, [nothing])
+    setting = Setting({"layers": (joint,)}, torch.zeros(1), 2, nothing, [nothing], lambda _: iter(()))
     objective = build.objective([term], lambda _: setting)  # type: ignore[list-item]  # the union's members
     return objective.to(student.value.dtype)
 

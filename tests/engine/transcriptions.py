@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from tests.engine.transcriptions_features import FEATURES
 from tests.engine.transcriptions_relations import RELATIONS
 
 Row = Sequence[float]
 Rows = Sequence[Row]
 Maps = Sequence[Sequence[Rows]]
-Formula = Callable[[Any, Any, Any, Sequence[int]], float]
+Formula = Callable[..., float]
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Transcription:
 
     formula: Formula
     settings: tuple[dict[str, Any], ...] = ()
+    learns: bool = False
+    """Whether the formula also takes what the loss learns or keeps itself, by name."""
 
 
 def softmax(row: Row, temperature: float = 1.0) -> list[float]:
@@ -262,3 +265,4 @@ def of_arrays(formula: Callable[[Any, Any, Any], float]) -> Formula:
 
 
 TRANSCRIPTIONS |= {kind: Transcription(of_arrays(formula), settings) for kind, (formula, settings) in RELATIONS.items()}
+TRANSCRIPTIONS |= {kind: Transcription(*found) for kind, found in FEATURES.items()}

@@ -4,7 +4,8 @@ B = batch, K = channels, H, W = rows and columns.
 """
 
 from torch import Tensor, nn
-from torch.nn.functional import adaptive_avg_pool2d, interpolate
+from torch.nn.functional import adaptive_avg_pool2d, batch_norm, interpolate
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from app.contract.objectives.adapters import AdapterKind
 from app.contract.taps import Tap
@@ -38,11 +39,27 @@ def _layers(kind: AdapterKind, given: int, wanted: int, *, maps: bool) -> nn.Mod
         return _linear(given, wanted, maps=maps)
     if kind == "mlp":
         return nn.Sequential(_linear(given, wanted, maps=maps), nn.ReLU(), _linear(wanted, wanted, maps=maps))
-    return nn.Sequential(nn.Conv2d(given, wanted, 1, bias=False), nn.BatchNorm2d(wanted), nn.ReLU())
+    connector = _linear(given, wanted, maps=maps, bias=False), BatchNorm(wanted)
+    return nn.Sequential(*connector, nn.ReLU()) if kind == "normalized" else nn.Sequential(*connector)
 
 
-def _linear(given: int, wanted: int, *, maps: bool) -> nn.Module:
-    return nn.Conv2d(given, wanted, 1) if maps else nn.Linear(given, wanted)
+def _linear(given: int, wanted: int, *, maps: bool, bias: bool = True) -> nn.Module:
+    return nn.Conv2d(given, wanted, 1, bias=bias) if maps else nn.Linear(given, wanted, bias=bias)
+
+
+class BatchNorm(_BatchNorm):
+    """Batch norm of maps (B, K, H, W) and vectors (B, K), also of a batch that has one value of each channel.
+
+    Such a batch has no variance: it is normalised by what others had.
+    """
+
+    def forward(self, value: Tensor) -> Tensor:
+        if self.training and value.numel() == self.num_features:
+            return batch_norm(value, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        return super().forward(value)
+
+    def _check_input_dim(self, value: Tensor) -> None:
+        assert value.dim() in {2, 4}
 
 
 def _resized(map_BKHW: Tensor, target: Tap) -> Tensor:

@@ -1,11 +1,12 @@
 """A place where a student is to become like its teacher, once both networks are known."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from app.contract.taps import Tap
+from worker.engine.taps.feature import Feature
 
 
 @dataclass(frozen=True)
@@ -31,3 +32,5 @@ class Setting:
     classes: int
     student: nn.Module
     teachers: Sequence[nn.Module]
+    taught: Callable[[Sequence[Joint]], Iterator[list[Feature]]]
+    """What the teachers of some pairs hold for samples spread over the training part: block by block, pair by pair."""

@@ -1,6 +1,6 @@
 """Terms of features made for one job: pairs of taps found in its networks, and checked on real shapes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -14,11 +14,16 @@ from worker.engine.failures import EngineFailure
 from worker.engine.joint import Joint, Setting
 from worker.engine.modes import evaluating
 from worker.engine.sight import Sight
+from worker.engine.taps.feature import Feature
 from worker.engine.taps.survey import survey
+from worker.engine.teacher_features import Ears
+from worker.engine.views import Look
 
 _PER_TOKEN = {"tokens", "attention", "qkv"}
 _TRIED = 2
 """Samples of the pass on which shapes are seen."""
+_SAMPLED, _BLOCK = 256, 32
+"""Samples by which a term may know the teacher's features beforehand, and of them at a time."""
 
 
 class Settler:
@@ -34,6 +39,8 @@ class Settler:
     ) -> None:
         """`rows_N`: those to train on, on the CPU; `labels_N`: of the whole set, on the device."""
         self._rows_B = rows_N[torch.arange(_TRIED) % len(rows_N)].to(labels_N.device)
+        sampled = min(_SAMPLED, len(rows_N))
+        self._sampled_B = rows_N[torch.arange(sampled) * len(rows_N) // sampled].to(labels_N.device)
         self._labels_N, self._classes = labels_N, classes
         self._student, self._teachers = student, teachers
         self._known: dict[int, list[Tap]] = {}
@@ -42,7 +49,14 @@ class Settler:
         """Return a term's setting. Raises EngineFailure (invalid_spec) where its taps are not there or do not fit."""
         found = self._joints(term) if isinstance(term, FeatureTerm) else {}
         networks = [network for _, network, _ in self._teachers]
-        return Setting(found, self._labels_N, self._classes, self._student[1], networks)
+        return Setting(found, self._labels_N, self._classes, self._student[1], networks, self._taught)
+
+    def _taught(self, joints: Sequence[Joint]) -> Iterator[list[Feature]]:
+        taps = list(dict.fromkeys((joint.member, joint.teacher.name) for joint in joints))
+        ears = Ears(taps, self._teachers)
+        for rows_B in torch.split(self._sampled_B, _BLOCK):
+            found = ears.hear(Look(rows_B))
+            yield [found[joint.member, joint.teacher.name] for joint in joints]
 
     def _joints(self, term: FeatureTerm) -> dict[str, tuple[Joint, ...]]:
         if term.member >= len(self._teachers):

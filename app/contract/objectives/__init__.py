@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from app.contract.objectives.activation_boundary import ActivationBoundary
 from app.contract.objectives.annealed_target import AnnealedTarget
 from app.contract.objectives.attention_transfer import AttentionTransfer
 from app.contract.objectives.channel_distillation import ChannelDistillation
@@ -16,6 +17,7 @@ from app.contract.objectives.dist import Dist
 from app.contract.objectives.dkd import Dkd
 from app.contract.objectives.embedding_cosine import EmbeddingCosine
 from app.contract.objectives.feature_term import FeatureTerm
+from app.contract.objectives.fsp import Fsp
 from app.contract.objectives.guided_kd import GuidedKd
 from app.contract.objectives.hard_target import HardTarget
 from app.contract.objectives.hint import Hint
@@ -25,11 +27,14 @@ from app.contract.objectives.logit_mse import LogitMse
 from app.contract.objectives.logit_standardized import LogitStandardized
 from app.contract.objectives.mgd import Mgd
 from app.contract.objectives.multilabel import Multilabel
+from app.contract.objectives.nst import Nst
+from app.contract.objectives.overhaul import Overhaul
 from app.contract.objectives.pixelwise import Pixelwise
 from app.contract.objectives.pkd import Pkd
 from app.contract.objectives.pkt import Pkt
 from app.contract.objectives.pseudo_label import PseudoLabel
 from app.contract.objectives.reverse_kl import ReverseKl
+from app.contract.objectives.review import Review
 from app.contract.objectives.rkd import Rkd
 from app.contract.objectives.similarity_preserving import SimilarityPreserving
 from app.contract.objectives.skew_kl import SkewKl
@@ -37,8 +42,10 @@ from app.contract.objectives.soft_target import SoftTarget
 from app.contract.objectives.teacher_free import TeacherFree
 from app.contract.objectives.term import Branch, Need, Part, Term
 from app.contract.objectives.uld import Uld
+from app.contract.objectives.vid import Vid
 
 TERMS: tuple[type[Term], ...] = (
+    ActivationBoundary,
     AnnealedTarget,
     AttentionTransfer,
     ChannelDistillation,
@@ -47,6 +54,7 @@ TERMS: tuple[type[Term], ...] = (
     Dist,
     Dkd,
     EmbeddingCosine,
+    Fsp,
     GuidedKd,
     HardTarget,
     Hint,
@@ -56,20 +64,25 @@ TERMS: tuple[type[Term], ...] = (
     LogitStandardized,
     Mgd,
     Multilabel,
+    Nst,
+    Overhaul,
     Pixelwise,
     Pkd,
     Pkt,
     PseudoLabel,
     ReverseKl,
+    Review,
     Rkd,
     SimilarityPreserving,
     SkewKl,
     SoftTarget,
     TeacherFree,
     Uld,
+    Vid,
 )
 ObjectiveTerm = Annotated[
-    AnnealedTarget
+    ActivationBoundary
+    | AnnealedTarget
     | AttentionTransfer
     | ChannelDistillation
     | CorrelationCongruence
@@ -77,6 +90,7 @@ ObjectiveTerm = Annotated[
     | Dist
     | Dkd
     | EmbeddingCosine
+    | Fsp
     | GuidedKd
     | HardTarget
     | Hint
@@ -86,22 +100,27 @@ ObjectiveTerm = Annotated[
     | LogitStandardized
     | Mgd
     | Multilabel
+    | Nst
+    | Overhaul
     | Pixelwise
     | Pkd
     | Pkt
     | PseudoLabel
     | ReverseKl
+    | Review
     | Rkd
     | SimilarityPreserving
     | SkewKl
     | SoftTarget
     | TeacherFree
-    | Uld,
+    | Uld
+    | Vid,
     Field(discriminator="kind"),
 ]
 
 __all__ = [
     "TERMS",
+    "ActivationBoundary",
     "AnnealedTarget",
     "AttentionTransfer",
     "Branch",
@@ -112,6 +131,7 @@ __all__ = [
     "Dkd",
     "EmbeddingCosine",
     "FeatureTerm",
+    "Fsp",
     "GuidedKd",
     "HardTarget",
     "Hint",
@@ -122,13 +142,16 @@ __all__ = [
     "Mgd",
     "Multilabel",
     "Need",
+    "Nst",
     "ObjectiveTerm",
+    "Overhaul",
     "Part",
     "Pixelwise",
     "Pkd",
     "Pkt",
     "PseudoLabel",
     "ReverseKl",
+    "Review",
     "Rkd",
     "SimilarityPreserving",
     "SkewKl",
@@ -136,4 +159,5 @@ __all__ = [
     "TeacherFree",
     "Term",
     "Uld",
+    "Vid",
 ]

@@ -24,6 +24,9 @@ class FeatureTerm(Term):
     """What it needs of a pair: `adapted`: an adapter brings the student's to the teacher's shape; `resized`: only the
     positions are made equal, channels may differ; `free`: any two shapes will do."""
 
+    fewest: ClassVar[int] = 1
+    """How many pairs it takes at least, in each role."""
+
     layers: Layers
     """Pairs of taps."""
     member: int = Field(default=0, ge=0, le=31)
@@ -32,6 +35,10 @@ class FeatureTerm(Term):
     def roles(self) -> Mapping[str, Layers]:
         """Return all pairs of taps by what they are for: the field's name."""
         return {"layers": self.layers}
+
+    def refuses_number(self, pairs: int) -> str | None:
+        """Return why so many pairs are too few, or None."""
+        return f"it takes {self.fewest} pairs of taps or more, and there is {pairs}" if pairs < self.fewest else None
 
     def refuses_pair(self, teacher: Tap, student: Tap) -> str | None:
         """Return why two taps cannot be brought together, or None."""

@@ -2,13 +2,13 @@
 
 from typing import ClassVar, Literal
 
+from app.contract.objectives.adapted_term import AdaptedTerm
 from app.contract.objectives.adapters import AdapterKind
-from app.contract.objectives.feature_term import FeatureTerm, Joins
 from app.contract.objectives.term import Branch
 from app.contract.taps import Layers, Layout, Pair
 
 
-class Hint(FeatureTerm):
+class Hint(AdaptedTerm):
     """Mean squared error between the teacher's features and the student's after a regressor.
 
     The paper trains on the hint alone first (a stage of its own), and on soft targets then.
@@ -19,7 +19,6 @@ class Hint(FeatureTerm):
     paper: ClassVar[str] = "Romero et al. 2015 (FitNets), arXiv:1412.6550"
     branch: ClassVar[Branch] = "feature"
     reads: ClassVar[frozenset[Layout]] = frozenset({"map", "tokens", "vector"})
-    joins: ClassVar[Joins] = "adapted"
 
     kind: Literal["hint"] = "hint"
     layers: Layers = (Pair(teacher="layer:-1", student="layer:-1"),)
