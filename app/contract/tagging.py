@@ -12,6 +12,14 @@ def refusals(spec: JobSpec, teachers: Sequence[Family]) -> Iterator[tuple[str, s
     if not any(teacher.tags_words() for teacher in teachers):
         return
     for pointer, term in spec.pointed_terms:
-        if isinstance(term, FeatureTerm):
-            detail = f"{term.title}: it compares samples, and the teacher answers for words; take terms of outputs"
-            yield pointer, detail
+        if isinstance(term, FeatureTerm) and (reason := _refusal(term)):
+            yield pointer, f"{term.title}: {reason}"
+
+
+def _refusal(term: FeatureTerm) -> str | None:
+    """Return why a term of features, which looks at lists of words as wholes, cannot be used; None: it can."""
+    if any("logits" in {pair.teacher, pair.student} for pairs in term.roles().values() for pair in pairs):
+        return "the logits are those of words, and it compares samples; take a term of outputs for them"
+    if term.on != "all":
+        return f"each word has a label of its own or none, so it looks at all lists of words, not at the {term.on} ones"
+    return None

@@ -278,6 +278,20 @@ def test_every_method_of_outputs_works_by_words(tmp_path: Path, run_here: RunHer
     assert told == {f"loss/{kind}" for kind in kinds}
 
 
+def test_features_of_tokens_are_compared_too_by_sample_however_a_batch_is_cut(tmp_path: Path, lay_out: LayOut) -> None:
+    steps = []
+    for cuts in (1, 4):
+        spec = {"objective": [{"kind": "hint", "layers": ["hidden:1"]}, {"kind": "soft_target"}]}
+        run = student_run(
+            lay_out(make_tagged_job(tmp_path / str(cuts), spec=spec, training={"accumulation": cuts, "optimizer": SGD}))
+        )
+        run.state.network.eval()
+        steps.append((run._step(run.plan.rows_N[:8]), run.state.weights()))
+    (whole_K, whole), (cut_K, cut) = steps
+    torch.testing.assert_close(whole_K, cut_K)
+    torch.testing.assert_close(whole, cut, rtol=1e-4, atol=1e-5)
+
+
 def test_mask_hides_whole_words_and_their_classes_stay(tmp_path: Path, lay_out: LayOut) -> None:
     spec = {"augmentation": [{"kind": "mask", "probability": 0.5}]}
     bench = lay_out(
@@ -298,7 +312,8 @@ def test_mask_hides_whole_words_and_their_classes_stay(tmp_path: Path, lay_out: 
         ({"student": SMALL.model_copy(update={"task": "sequence_classification"})}, "takes texts as wholes"),
         ({"spec": {"augmentation": [{"kind": "ngram"}]}}, "Random n-gram takes text samples, and these are words"),
         ({"spec": {"augmentation": [{"kind": "same_part_of_speech"}]}}, "takes text samples, and these are words"),
-        ({"spec": {"objective": [{"kind": "hint", "layers": ["hidden:1"]}]}}, "/objective/0: .* it compares samples"),
+        ({"spec": {"objective": [{"kind": "hint", "layers": ["logits"]}]}}, "/objective/0: .* it compares samples"),
+        ({"spec": {"objective": [{"kind": "hint", "on": "labelled"}]}}, "/objective/0: .* label of its own"),
         ({"spec": {"augmentation": [{"kind": "mixup"}]}}, "samples, and these are words"),
     ],
 )

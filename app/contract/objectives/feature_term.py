@@ -46,6 +46,8 @@ class FeatureTerm(Term):
             if tap.layout not in self.reads:
                 wanted = " or ".join(sorted(self.reads))
                 return f"the {who}'s '{tap.name}' is of the layout {tap.layout}, and this term reads {wanted}"
+        if getattr(self, "adapter", None) == "normalized" and teacher.layout != "map":
+            return f"the adapter 'normalized' is one of maps, and '{teacher.name}' is of the layout {teacher.layout}"
         if self.joins == "free" or teacher.layout == student.layout:
             return _positions(teacher, student) if self.joins != "free" else None
         if self.joins == "adapted" and teacher.layout == "vector":
