@@ -65,20 +65,21 @@ def held(batch: Batch, term: FeatureTerm, student: Tensor, teacher: Tensor) -> H
     return Held(*features, rows_B, batch.labels_B, batch.samples, batch.labelled)
 
 
-def settled(term: FeatureTerm, batch: Batch) -> Setting:
+def settled(term: Term, batch: Batch) -> Setting:
     """Return the setting of a term that has as few pairs of taps as it takes in each of its roles, all the same one."""
+    if not isinstance(term, FeatureTerm):
+        return _setting(batch, {}, [])
     student, teacher = batch.held.student[TAP], batch.held.teacher[0, TAP]
     joints = (Joint(teacher.tap(TAP), student.tap(TAP), 1.0 / term.fewest),) * term.fewest
     draw = torch.Generator().manual_seed(1)
     known = Feature(torch.randn(7, *teacher.value.shape[1:], generator=draw), teacher.layout)
-    return Setting(
-        dict.fromkeys(term.roles(), joints),
-        batch.labels_B,
-        batch.student_BC.shape[1],
-        nn.Identity(),
-        (),
-        lambda wanted: iter([[known] * len(wanted)]),
-    )
+    return _setting(batch, dict.fromkeys(term.roles(), joints), [known])
+
+
+def _setting(batch: Batch, joints: dict[str, tuple[Joint, ...]], known: list[Feature]) -> Setting:
+    classes = batch.student_BC.shape[1]
+    given = batch.labels_B, classes, nn.Identity(), (), lambda wanted: iter([known * len(wanted)])
+    return Setting(joints, *given, peer=nn.Identity)
 
 
 def learnt(batch: Batch) -> tuple[Tensor, ...]:
@@ -141,7 +142,8 @@ def scaled(batch: Batch, student: float, teacher: float) -> Batch:
 
 def loss(term: Term, batch: Batch) -> Tensor:
     """Return the term's share, times its weight."""
-    value, _ = _objective(term, batch)(batch)
+    # A peer says what the teacher says.
+    value, _ = _objective(term, batch)(replace(batch, asked=lambda peer: peer(batch.teacher_BC)))
     return value
 
 
@@ -157,7 +159,7 @@ def _objective(term: Term, batch: Batch) -> Objective:
     In evaluation mode: batch norms of adapters would relate the samples of a batch to one another.
     """
     torch.manual_seed(0)
-    settle: Callable[[Term], Setting] = lambda found: settled(found, batch)  # type: ignore[arg-type]  # noqa: E731
+    settle: Callable[[Term], Setting] = lambda found: settled(found, batch)  # noqa: E731
     return build.objective([term], settle).to(batch.student_BC.dtype).eval()
 
 

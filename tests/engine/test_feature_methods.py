@@ -105,7 +105,13 @@ def many(term: FeatureTerm, students: list[Tensor], teachers: list[Tensor]) -> t
     objective = build.objective(
         [term],
         lambda _: Setting(
-            {"layers": joints}, torch.zeros(1), 2, nn.Identity(), (), lambda _: iter([[*taught_at.values()]])
+            {"layers": joints},
+            torch.zeros(1),
+            2,
+            nn.Identity(),
+            (),
+            lambda _: iter([[*taught_at.values()]]),
+            nn.Identity,
         ),
     )
     batch = whole(torch.zeros(len(students[0]), 2), None, torch.zeros(len(students[0]), dtype=torch.int64))

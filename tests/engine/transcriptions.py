@@ -232,6 +232,11 @@ def uld(term: Any, s: Rows, t: Rows, _: Sequence[int]) -> float:
     return mean(values)
 
 
+def mutual(_: Any, s: Rows, t: Rows, y: Sequence[int]) -> float:
+    """Zhang et al. 2018, eq. 8 and 9, where the peers say what is given for the teacher."""
+    return mean(kl(softmax(b), softmax(a)) for a, b, _ in labelled(s, t, y))
+
+
 HOT = {"temperature": 2.5}
 TRANSCRIPTIONS: dict[str, Transcription] = {
     "annealed_target": Transcription(annealed_target, ({"label_share": 0.2}, {"label_share": 1.0})),
@@ -248,6 +253,7 @@ TRANSCRIPTIONS: dict[str, Transcription] = {
     "logit_mse": Transcription(logit_mse),
     "logit_standardized": Transcription(logit_standardized, (HOT,)),
     "multilabel": Transcription(multilabel, (HOT,)),
+    "mutual": Transcription(mutual, ({"peers": 3},)),
     "pseudo_label": Transcription(pseudo_label, ({"threshold": 0.6},)),
     "reverse_kl": Transcription(reverse_kl, (HOT,)),
     "skew_kl": Transcription(

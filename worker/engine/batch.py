@@ -4,9 +4,10 @@ Shape suffixes in the engine: N = samples of the set, B = (micro-)batch, C = cla
 terms a sample is whatever is predicted (`worker.engine.units`): of lists of words each word, all lists' in a row.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from app.contract.objectives import Part
 from app.contract.schedules import Schedule, value_at
@@ -52,6 +53,13 @@ class Batch:
     """What is kept of the teacher's logits, where that is not all."""
     features: Held | None = None
     """What both networks hold at the taps of the terms; None where only outputs are looked at."""
+    asked: Callable[[nn.Module], Tensor] | None = None
+    """Puts the samples, as the student sees them, to another network; None where outputs alone are known."""
+
+    def ask(self, network: nn.Module) -> Tensor:
+        """Return what a network like the student says (B, C) of the batch's samples."""
+        assert self.asked is not None
+        return self.asked(network)
 
     @property
     def held(self) -> Held:

@@ -34,3 +34,5 @@ class Setting:
     teachers: Sequence[nn.Module]
     taught: Callable[[Sequence[Joint]], Iterator[list[Feature]]]
     """What the teachers of some pairs hold for samples spread over the training part: block by block, pair by pair."""
+    peer: Callable[[], nn.Module]
+    """Builds a network like the student, with fresh weights of its own."""

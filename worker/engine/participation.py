@@ -36,7 +36,7 @@ def why_not_monitored(stopping: EarlyStopping, terms: Sequence[ObjectiveTerm], t
     labelled, unlabelled = transfer_set.counts["validation"]
     of_outputs = [term for term in terms if term.outputs]
     if stopping.monitor == "loss" and not of_outputs:
-        return "Early stopping on loss sees nothing: features are compared in training alone. Monitor the agreement."
+        return "Early stopping on loss sees nothing: its terms are looked at in training alone. Monitor the agreement."
     blind = not any(term.sees(labelled, unlabelled) for term in of_outputs)
     if (stopping.monitor == "accuracy" or (stopping.monitor == "loss" and blind)) and not labelled:
         return f"Early stopping on {stopping.monitor} needs labels, and no validation sample carries one."

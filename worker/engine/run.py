@@ -3,9 +3,10 @@
 import math
 import time
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from app.contract.events import Checkpoint, Evaluation, PhaseEntered, Step, TeacherPass
 from app.contract.states import Phase, StopReason
@@ -23,6 +24,7 @@ from worker.engine.objective import Objective
 from worker.engine.plan import Plan
 from worker.engine.precision import Precision, autocast
 from worker.engine.reporter import Reporter
+from worker.engine.samples import Inputs
 from worker.engine.sight import Sight
 from worker.engine.state import TrainState
 from worker.engine.stop import StopSignal
@@ -114,12 +116,14 @@ class TrainingRun:
         for part_B in self.plan.micro_batches(index_B):
             look = self.views.look(part_B, self.view)
             labels_U, blend = self._labels(part_B)
+            inputs = self.sight.of(look)
             with autocast(self.precision, self.plan.device):
-                said_AC, held = self.listener(self.sight.of(look))
+                said_AC, held = self.listener(inputs)
             student_UC, said = units.among(part_B, said_AC), self._teacher(look)
             teacher_UC, top = (None, said) if isinstance(said, TopK) else (said, None)
             features = self._features(look, held, index_B)
-            batch = Batch(student_UC.float(), teacher_UC, labels_U, *whole, position, blend, top, features)
+            asked = partial(self._ask, part_B, inputs)
+            batch = Batch(student_UC.float(), teacher_UC, labels_U, *whole, position, blend, top, features, asked)
             loss, share_K = self.objective(batch)
             loss.backward()
             values_K = share_K if values_K is None else values_K + share_K
@@ -129,6 +133,11 @@ class TrainingRun:
         optimizer.zero_grad(set_to_none=True)
         assert values_K is not None
         return values_K
+
+    def _ask(self, index_B: Tensor, inputs: Inputs, network: nn.Module) -> Tensor:
+        with autocast(self.precision, self.plan.device):
+            said_AC = network(inputs)
+        return self.transfer_set.units.among(index_B, said_AC).float()
 
     def _labels(self, index_B: Tensor) -> tuple[Tensor, Blend | None]:
         blend = self.views.blend(index_B, self.view, self.transfer_set.labels_N)

@@ -1,6 +1,7 @@
 """Terms of features made for one job: pairs of taps found in its networks, and checked on real shapes."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +10,9 @@ from app.contract.architectures import Family
 from app.contract.joining import Misfit, joined, known
 from app.contract.objectives import FeatureTerm, Term
 from app.contract.states import FailureCode
+from app.contract.students import FreshWeights, unstarted
 from app.contract.taps import Tap, Unknown
+from worker.engine import build
 from worker.engine.failures import EngineFailure
 from worker.engine.joint import Joint, Setting
 from worker.engine.modes import evaluating
@@ -49,7 +52,14 @@ class Settler:
         """Return a term's setting. Raises EngineFailure (invalid_spec) where its taps are not there or do not fit."""
         found = self._joints(term) if isinstance(term, FeatureTerm) else {}
         networks = [network for _, network, _ in self._teachers]
-        return Setting(found, self._labels_N, self._classes, self._student[1], networks, self._taught)
+        given = self._labels_N, self._classes, self._student[1], networks
+        return Setting(found, *given, self._taught, partial(self._peer, term))
+
+    def _peer(self, term: Term) -> nn.Module:
+        architecture = self._student[0]
+        if reason := unstarted(architecture, FreshWeights()):
+            raise _failure(term, f"its peers start from fresh weights, and {reason}")
+        return build.network(architecture)
 
     def _taught(self, joints: Sequence[Joint]) -> Iterator[list[Feature]]:
         taps = list(dict.fromkeys((joint.member, joint.teacher.name) for joint in joints))

@@ -27,6 +27,7 @@ from app.contract.objectives.logit_mse import LogitMse
 from app.contract.objectives.logit_standardized import LogitStandardized
 from app.contract.objectives.mgd import Mgd
 from app.contract.objectives.multilabel import Multilabel
+from app.contract.objectives.mutual import Mutual
 from app.contract.objectives.nst import Nst
 from app.contract.objectives.overhaul import Overhaul
 from app.contract.objectives.pixelwise import Pixelwise
@@ -64,6 +65,7 @@ TERMS: tuple[type[Term], ...] = (
     LogitStandardized,
     Mgd,
     Multilabel,
+    Mutual,
     Nst,
     Overhaul,
     Pixelwise,
@@ -100,6 +102,7 @@ ObjectiveTerm = Annotated[
     | LogitStandardized
     | Mgd
     | Multilabel
+    | Mutual
     | Nst
     | Overhaul
     | Pixelwise
@@ -141,6 +144,7 @@ __all__ = [
     "LogitStandardized",
     "Mgd",
     "Multilabel",
+    "Mutual",
     "Need",
     "Nst",
     "ObjectiveTerm",

@@ -25,7 +25,7 @@ class Term(Contract):
 
     branch: ClassVar[Branch] = "target"
     outputs: ClassVar[bool] = True
-    """Whether it looks at what networks answer with, and not at what they hold on their way to it."""
+    """Whether it looks at what the networks answer with, and at nothing else: then it can be told of validation too."""
     coarse: ClassVar[bool] = False
     """Whether it can work with the teacher's most probable classes and one for all others (`soft_targets.keep`)."""
     settled: ClassVar[bool] = False
