@@ -135,6 +135,8 @@ def _fits_data(spec: JobSpec, named: Named) -> Iterator[Problem]:
         yield Problem(pointer="/transfer_set", detail="the transfer set leaves no samples to train on")
     elif refusal := spec.training.refuses_rows(rows):
         yield Problem(pointer="/training/batch_size", detail=refusal)
+    for pointer, detail in teachable.refusals_of_rows(spec, rows):
+        yield Problem(pointer=pointer, detail=detail)
     yield from _labels(spec, found)
 
 

@@ -2,14 +2,18 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from tests.engine.folders import read_job
+from worker.engine import job as jobs
 from worker.engine.bench import Bench
 from worker.engine.job import run_job
+from worker.engine.outcome import Outcome
 from worker.engine.reporter import Reporter
+from worker.engine.run import TrainingRun
 from worker.engine.stop import StopSignal
 
 
@@ -44,3 +48,23 @@ def run_here() -> Iterator[Callable[[Path], None]]:
     yield run
     for reporter in reporters:
         reporter.close()
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[TrainingRun, Outcome]]:
+    """What each lesson left, in their order."""
+    runs: list[TrainingRun] = []
+    found: list[tuple[TrainingRun, Outcome]] = []
+    laid, left = Bench.training_run, jobs.outcome_of
+
+    def watched(self: Bench, *arguments: Any) -> TrainingRun:
+        runs.append(laid(self, *arguments))
+        return runs[-1]
+
+    def kept(*arguments: Any) -> Outcome:
+        found.append((runs[-1], left(*arguments)))
+        return found[-1][1]
+
+    monkeypatch.setattr(Bench, "training_run", watched)
+    monkeypatch.setattr(jobs, "outcome_of", kept)
+    return found

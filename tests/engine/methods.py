@@ -11,10 +11,12 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
+from app.contract.architectures import Mlp
 from app.contract.objectives import TERMS, FeatureTerm, Part, Term
 from app.contract.taps import Layout
 from worker.engine import build
 from worker.engine.batch import Batch, Position
+from worker.engine.classifiers import Classifiers
 from worker.engine.held import Held
 from worker.engine.joint import Joint, Setting
 from worker.engine.objective import Objective
@@ -68,18 +70,35 @@ def held(batch: Batch, term: FeatureTerm, student: Tensor, teacher: Tensor) -> H
 def settled(term: Term, batch: Batch) -> Setting:
     """Return the setting of a term that has as few pairs of taps as it takes in each of its roles, all the same one."""
     if not isinstance(term, FeatureTerm):
-        return _setting(batch, {}, [])
+        return setting({}, batch.student_BC.shape[1])
     student, teacher = batch.held.student[TAP], batch.held.teacher[0, TAP]
     joints = (Joint(teacher.tap(TAP), student.tap(TAP), 1.0 / term.fewest),) * term.fewest
     draw = torch.Generator().manual_seed(1)
     known = Feature(torch.randn(7, *teacher.value.shape[1:], generator=draw), teacher.layout)
-    return _setting(batch, dict.fromkeys(term.roles(), joints), [known])
+    return setting(dict.fromkeys(term.roles(), joints), batch.student_BC.shape[1], [known] * term.fewest)
 
 
-def _setting(batch: Batch, joints: dict[str, tuple[Joint, ...]], known: list[Feature]) -> Setting:
-    classes = batch.student_BC.shape[1]
-    given = batch.labels_B, classes, nn.Identity(), (), lambda wanted: iter([known * len(wanted)])
-    return Setting(joints, *given, peer=nn.Identity)
+def setting(
+    joints: dict[str, tuple[Joint, ...]],
+    classes: int = 2,
+    known: Sequence[Feature] = (),
+    peer: Callable[[], nn.Module] = nn.Identity,
+) -> Setting:
+    """Return a setting of 32 training samples of four classes; `known`: what the teachers hold, pair by pair."""
+    family = Mlp(inputs=1, hidden=(5,), classes=classes)
+    with torch.random.fork_rng(devices=()):
+        head = family, build.network(family)
+    return Setting(
+        joints=joints,
+        labels_N=torch.arange(32) % 4,
+        rows_N=torch.arange(32),
+        classes=classes,
+        student=nn.Identity(),
+        teachers=(),
+        taught=lambda _: iter([[*known]]),
+        peer=peer,
+        classifiers=Classifiers(head, [head], [None]),
+    )
 
 
 def learnt(batch: Batch) -> tuple[Tensor, ...]:
@@ -131,7 +150,7 @@ def piece(batch: Batch, rows: Sequence[int] | Tensor) -> Batch:
 def alone(batch: Batch, rows: Sequence[int] | Tensor) -> Batch:
     """Return these rows as a batch of their own."""
     found = piece(batch, rows)
-    return _labelled(found, found.labels_B, torch.arange(len(rows)), len(rows), int((found.labels_B >= 0).sum()))
+    return _labelled(found, found.labels_B, torch.as_tensor(rows), len(rows), int((found.labels_B >= 0).sum()))
 
 
 def scaled(batch: Batch, student: float, teacher: float) -> Batch:

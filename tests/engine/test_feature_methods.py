@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from app.contract.objectives import FeatureTerm, Fsp, Hint, Nst, Review
 from app.contract.taps import Pair, Tap
 from tests.engine.folders import RESNET, SMALL_RESNET, make, of_type
-from tests.engine.methods import example, gradient, learnt, loss, rewritten, taught, whole
+from tests.engine.methods import example, gradient, learnt, loss, rewritten, setting, taught, whole
 from tests.engine.test_known_mistakes import student_run
 from tests.engine.test_resume import stopped_at, student_of
 from tests.engine.transcriptions_features import flows, review
@@ -25,7 +25,7 @@ from worker.engine.bench import Bench
 from worker.engine.checkpoint import unseal
 from worker.engine.failures import EngineFailure
 from worker.engine.held import Held
-from worker.engine.joint import Joint, Setting
+from worker.engine.joint import Joint
 from worker.engine.objective import Objective
 from worker.engine.objectives import nst
 from worker.engine.objectives.overhaul import margins
@@ -104,15 +104,7 @@ def many(term: FeatureTerm, students: list[Tensor], teachers: list[Tensor]) -> t
     torch.manual_seed(1)
     objective = build.objective(
         [term],
-        lambda _: Setting(
-            {"layers": joints},
-            torch.zeros(1),
-            2,
-            nn.Identity(),
-            (),
-            lambda _: iter([[*taught_at.values()]]),
-            nn.Identity,
-        ),
+        lambda _: setting({"layers": joints}, known=[*taught_at.values()]),
     )
     batch = whole(torch.zeros(len(students[0]), 2), None, torch.zeros(len(students[0]), dtype=torch.int64))
     held = Held(taps, taught_at, torch.arange(batch.samples), batch.labels_B, batch.samples, batch.labelled)

@@ -13,12 +13,11 @@ from torch import Tensor, nn
 from app.contract.events import Run
 from app.contract.objectives import Mutual
 from tests.engine.folders import RESNET, SMALL_RESNET, make, of_type
-from tests.engine.methods import whole
+from tests.engine.methods import setting, whole
 from tests.engine.test_resume import stopped_at, student_of
 from tests.engine.test_stages import RunHere, equal
 from worker.engine import build
 from worker.engine.bench import Bench
-from worker.engine.joint import Setting
 
 OBJECTIVE: list[dict[str, Any]] = [{"kind": "hard_target"}, {"kind": "mutual", "peers": 2}]
 
@@ -40,8 +39,7 @@ class Says(nn.Module):
 def test_each_network_has_the_gradient_of_its_own_loss() -> None:
     student_BC, *peers = (torch.randn(5, 3, dtype=torch.float64) for _ in range(3))
     labels_B, built = torch.tensor([0, 1, -1, 2, 2]), iter([Says(one) for one in peers])
-    setting = Setting({}, labels_B, 3, nn.Identity(), (), lambda _: iter([]), lambda: next(built))
-    objective = build.objective([Mutual(peers=2)], lambda _: setting)
+    objective = build.objective([Mutual(peers=2)], lambda _: setting({}, 3, peer=lambda: next(built)))
     batch = whole(student_BC.requires_grad_(), None, labels_B)
     loss, _ = objective(replace(batch, asked=lambda peer: peer.logits_BC))
     loss.backward()

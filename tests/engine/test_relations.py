@@ -12,19 +12,19 @@ import numpy as np
 import pytest
 import torch
 from pydantic import TypeAdapter, ValidationError
-from torch import Tensor, nn
+from torch import Tensor
 
 from app.contract.architectures import Architecture
 from app.contract.objectives import FeatureTerm, ObjectiveTerm
 from app.contract.taps import Layout
 from tests.engine.folders import LSTM, MLP, RESNET, SMALL_LSTM, SMALL_MLP, SMALL_RESNET, events, make
-from tests.engine.methods import HALFWAY
+from tests.engine.methods import HALFWAY, setting
 from tests.engine.test_resume import stopped_at, student_of
 from tests.engine.transcriptions_relations import RELATIONS
 from worker.engine import build, pieces
 from worker.engine.batch import Batch
 from worker.engine.held import Held
-from worker.engine.joint import Joint, Setting
+from worker.engine.joint import Joint
 from worker.engine.objective import Objective
 from worker.engine.taps.feature import Feature
 
@@ -46,9 +46,7 @@ def made(term: FeatureTerm, student: Feature, teacher: Feature) -> Objective:
     torch.manual_seed(0)
     joint = joint_of(student, teacher)
     assert term.refuses_pair(joint.teacher, joint.student) is None
-    nothing = nn.Module()
-    setting = Setting({"layers": (joint,)}, torch.zeros(1), 2, nothing, [nothing], lambda _: iter(()))
-    objective = build.objective([term], lambda _: setting)  # type: ignore[list-item]  # the union's members
+    objective = build.objective([term], lambda _: setting({"layers": (joint,)}))  # type: ignore[list-item]  # the union's members
     return objective.to(student.value.dtype)
 
 

@@ -18,7 +18,6 @@ from app.contract.report import Report
 from app.contract.spec import JobSpec
 from tests.engine.folders import RESNET, SMALL_RESNET, make, of_type
 from tests.engine.test_resume import LONG, finish, interrupt, stopped_at, student_of
-from worker.engine import job as jobs
 from worker.engine.bench import Bench
 from worker.engine.failures import EngineFailure
 from worker.engine.outcome import Outcome
@@ -26,6 +25,8 @@ from worker.engine.run import TrainingRun
 
 RunHere = Callable[[Path], None]
 LayOut = Callable[[Path], Bench]
+Trained = list[tuple[TrainingRun, Outcome]]
+"""What each lesson was, and what it left."""
 HINT: dict[str, Any] = {"kind": "hint", "layers": [{"teacher": "stage:1", "student": "stage:1"}]}
 HINTS: dict[str, Any] = {"name": "hints", "objective": [HINT], "epochs": 1}
 REGRESSOR: dict[str, Any] = {"name": "regressor", "objective": [HINT], "epochs": 2, "trains": "terms"}
@@ -41,32 +42,12 @@ def report_of(folder: Path) -> Report:
     return Report.model_validate_json((folder / "out" / "report.json").read_bytes())
 
 
-@pytest.fixture
-def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[TrainingRun, Outcome]]:
-    """What each lesson left, in their order."""
-    runs: list[TrainingRun] = []
-    found: list[tuple[TrainingRun, Outcome]] = []
-    laid, left = Bench.training_run, jobs.outcome_of
-
-    def watched(self: Bench, *arguments: Any) -> TrainingRun:
-        runs.append(laid(self, *arguments))
-        return runs[-1]
-
-    def kept(*arguments: Any) -> Outcome:
-        found.append((runs[-1], left(*arguments)))
-        return found[-1][1]
-
-    monkeypatch.setattr(Bench, "training_run", watched)
-    monkeypatch.setattr(jobs, "outcome_of", kept)
-    return found
-
-
 def equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_the_student_and_what_losses_learnt_go_on(
-    tmp_path: Path, run_here: RunHere, trained: list[tuple[TrainingRun, Outcome]], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, run_here: RunHere, trained: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[tuple[dict[str, Tensor], dict[str, Tensor]]] = []
     train = TrainingRun.train
@@ -94,7 +75,7 @@ def test_the_student_and_what_losses_learnt_go_on(
 
 
 def test_a_frozen_student_moves_in_nothing(
-    tmp_path: Path, run_here: RunHere, trained: list[tuple[TrainingRun, Outcome]], lay_out: LayOut
+    tmp_path: Path, run_here: RunHere, trained: Trained, lay_out: LayOut
 ) -> None:
     run_here(staged(tmp_path / "frozen", REGRESSOR))
     fresh = (bench := lay_out(staged(tmp_path / "fresh"))).training_run(bench.lessons(Run.STUDENT)[-1])
@@ -108,7 +89,7 @@ def test_a_frozen_student_moves_in_nothing(
 
 
 def test_the_control_has_as_many_steps_as_all_that_train_the_student(
-    tmp_path: Path, run_here: RunHere, trained: list[tuple[TrainingRun, Outcome]]
+    tmp_path: Path, run_here: RunHere, trained: Trained
 ) -> None:
     run_here(staged(tmp_path, REGRESSOR, HINTS))
     assert [(run.lesson.name, run.state.step) for run, _ in trained] == [

@@ -14,6 +14,7 @@ import numpy as np
 
 from tests.engine.transcriptions_features import FEATURES
 from tests.engine.transcriptions_relations import RELATIONS
+from tests.engine.transcriptions_staged import STAGED
 
 Row = Sequence[float]
 Rows = Sequence[Row]
@@ -233,7 +234,7 @@ def uld(term: Any, s: Rows, t: Rows, _: Sequence[int]) -> float:
 
 
 def mutual(_: Any, s: Rows, t: Rows, y: Sequence[int]) -> float:
-    """Zhang et al. 2018, eq. 8 and 9, where the peers say what is given for the teacher."""
+    """Zhang et al. 2018, section 2, where the peers say what is given for the teacher."""
     return mean(kl(softmax(b), softmax(a)) for a, b, _ in labelled(s, t, y))
 
 
@@ -271,4 +272,4 @@ def of_arrays(formula: Callable[[Any, Any, Any], float]) -> Formula:
 
 
 TRANSCRIPTIONS |= {kind: Transcription(of_arrays(formula), settings) for kind, (formula, settings) in RELATIONS.items()}
-TRANSCRIPTIONS |= {kind: Transcription(*found) for kind, found in FEATURES.items()}
+TRANSCRIPTIONS |= {kind: Transcription(*found) for kind, found in (FEATURES | STAGED).items()}

@@ -287,7 +287,7 @@ class Bench:
     def _settler(self, student: nn.Module) -> Settler:
         learning = self.job.student.architecture, student, self.student_sight
         rows_N, labels_N = self.transfer_set.rows["train"], self.transfer_set.labels_N
-        return Settler(rows_N, labels_N, self.job.student.architecture.classes, learning, self._cast)
+        return Settler(rows_N, labels_N, self.job.student.architecture.classes, learning, self._cast, self.class_orders)
 
     @property
     def _cast(self) -> list[tuple[Family, nn.Module, Sight]]:

@@ -9,6 +9,7 @@ from torch import nn
 
 from app.contract.architectures import Family
 from app.contract.objectives import ObjectiveTerm
+from app.contract.objectives.names import names_of
 from app.contract.preprocessing import Preprocess
 from app.contract.states import FailureCode
 from app.contract.training import Optimizer
@@ -62,9 +63,7 @@ def objective(terms: Sequence[ObjectiveTerm], settle: Callable[[ObjectiveTerm], 
     """
     losses: dict[str, nn.Module] = {}
     joints: list[Joint] = []
-    for term in terms:
-        same = sum(other.kind == term.kind for other in terms[: len(losses)])
-        name = f"{term.kind}_{same + 1}" if same else term.kind
+    for name, term in zip(names_of(terms), terms, strict=True):
         made = import_module(f"worker.engine.objectives.{term.kind}").Loss
         if not term.settled:
             losses[name] = made(term)

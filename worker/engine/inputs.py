@@ -178,6 +178,7 @@ def check(job: JobFile, transfer_set: TransferSet) -> None:
         embeddings.refusals(job.spec, teachers, student),
         tagging.refusals(job.spec, teachers),
         teachable.refusals(job.spec, student.classes),
+        teachable.refusals_of_rows(job.spec, len(transfer_set.rows["train"])),
     )
     for pointer, refusal in chain(*unfit):
         raise EngineFailure(FailureCode.INVALID_SPEC, f"{pointer}: {refusal}.")

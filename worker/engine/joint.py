@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from app.contract.taps import Tap
+from worker.engine.classifiers import Classifiers
 from worker.engine.taps.feature import Feature
 
 
@@ -29,6 +30,8 @@ class Setting:
     """By the field of the term that names the pairs."""
     labels_N: Tensor
     """int64 labels of the whole set, -1 = none, on the device."""
+    rows_N: Tensor
+    """int64, the rows to train on, on the CPU."""
     classes: int
     student: nn.Module
     teachers: Sequence[nn.Module]
@@ -36,3 +39,4 @@ class Setting:
     """What the teachers of some pairs hold for samples spread over the training part: block by block, pair by pair."""
     peer: Callable[[], nn.Module]
     """Builds a network like the student, with fresh weights of its own."""
+    classifiers: Classifiers

@@ -1,6 +1,7 @@
 """The objective: named losses, added up. K = terms."""
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -8,6 +9,20 @@ from torch import Tensor, nn
 from app.contract.objectives import Term
 from worker.engine.batch import Batch
 from worker.engine.joint import Joint
+
+
+@runtime_checkable
+class Stepping(Protocol):
+    """A loss that remembers something of each optimiser step."""
+
+    def stepped(self) -> None: ...
+
+
+@runtime_checkable
+class Settling(Protocol):
+    """A loss that holds a part of the student, which the student gets in place of its own."""
+
+    def settle(self, network: nn.Module) -> None: ...
 
 
 class Objective(nn.Module):
@@ -32,6 +47,18 @@ class Objective(nn.Module):
         weights = [batch.position.of(term.weight) for term in self.terms]
         total = torch.stack([weight * value for weight, value in zip(weights, values, strict=True)]).sum()
         return total, torch.stack([*values, total]).detach()
+
+    def stepped(self) -> None:
+        """Tell the losses that want to know that a step has been made."""
+        for loss in self.losses.values():
+            if isinstance(loss, Stepping):
+                loss.stepped()
+
+    def settle(self, network: nn.Module) -> None:
+        """Have losses put into the student what they hold for it, before it is looked at."""
+        for loss in self.losses.values():
+            if isinstance(loss, Settling):
+                loss.settle(network)
 
     def of_outputs(self, batch: Batch) -> Tensor | None:
         """Return the loss of the terms that look at outputs alone; None where there is no such term."""

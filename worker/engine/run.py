@@ -131,6 +131,7 @@ class TrainingRun:
             torch.nn.utils.clip_grad_norm_(self._parameters(), self.settings.clip_norm)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
+        self.objective.stepped()
         assert values_K is not None
         return values_K
 
@@ -155,6 +156,7 @@ class TrainingRun:
 
     def _close_epoch(self) -> None:
         self.targets.flush()
+        self.state.settle()
         if len(self.transfer_set.rows["validation"]):
             found = self._evaluate()
             if self.stopping is not None:

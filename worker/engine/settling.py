@@ -13,6 +13,7 @@ from app.contract.states import FailureCode
 from app.contract.students import FreshWeights, unstarted
 from app.contract.taps import Tap, Unknown
 from worker.engine import build
+from worker.engine.classifiers import Classifiers, Order
 from worker.engine.failures import EngineFailure
 from worker.engine.joint import Joint, Setting
 from worker.engine.modes import evaluating
@@ -39,8 +40,14 @@ class Settler:
         classes: int,
         student: tuple[Family, nn.Module, Sight],
         teachers: Sequence[tuple[Family, nn.Module, Sight]],
+        orders: Sequence[Order],
     ) -> None:
-        """`rows_N`: those to train on, on the CPU; `labels_N`: of the whole set, on the device."""
+        """`rows_N`: those to train on, on the CPU; `labels_N`: of the whole set, on the device.
+
+        `orders`: where each of the student's classes stands among a teacher's.
+        """
+        self._rows_N = rows_N
+        self._classifiers = Classifiers(student[:2], [teacher[:2] for teacher in teachers], orders)
         self._rows_B = rows_N[torch.arange(_TRIED) % len(rows_N)].to(labels_N.device)
         sampled = min(_SAMPLED, len(rows_N))
         self._sampled_B = rows_N[torch.arange(sampled) * len(rows_N) // sampled].to(labels_N.device)
@@ -52,8 +59,8 @@ class Settler:
         """Return a term's setting. Raises EngineFailure (invalid_spec) where its taps are not there or do not fit."""
         found = self._joints(term) if isinstance(term, FeatureTerm) else {}
         networks = [network for _, network, _ in self._teachers]
-        given = self._labels_N, self._classes, self._student[1], networks
-        return Setting(found, *given, self._taught, partial(self._peer, term))
+        given = self._labels_N, self._rows_N, self._classes, self._student[1], networks
+        return Setting(found, *given, self._taught, partial(self._peer, term), self._classifiers)
 
     def _peer(self, term: Term) -> nn.Module:
         architecture = self._student[0]

@@ -49,6 +49,11 @@ class TrainState:
         """Put the network into the mode in which it is trained; a frozen one's dropout and batch norms stay still."""
         self.network.train(not self.frozen)
 
+    def settle(self) -> None:
+        """Put into the network what the objective holds for it; a frozen one stays as it is."""
+        if not self.frozen:
+            self.objective.settle(self.network)
+
     def tensors(self) -> Tensors:
         """Return every tensor under a flat name."""
         kept = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}

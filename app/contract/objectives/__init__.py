@@ -12,10 +12,12 @@ from app.contract.objectives.annealed_target import AnnealedTarget
 from app.contract.objectives.attention_transfer import AttentionTransfer
 from app.contract.objectives.channel_distillation import ChannelDistillation
 from app.contract.objectives.correlation_congruence import CorrelationCongruence
+from app.contract.objectives.crd import Crd
 from app.contract.objectives.cwd import Cwd
 from app.contract.objectives.dist import Dist
 from app.contract.objectives.dkd import Dkd
 from app.contract.objectives.embedding_cosine import EmbeddingCosine
+from app.contract.objectives.factor_transfer import FactorTransfer
 from app.contract.objectives.feature_term import FeatureTerm
 from app.contract.objectives.fsp import Fsp
 from app.contract.objectives.guided_kd import GuidedKd
@@ -38,6 +40,7 @@ from app.contract.objectives.reverse_kl import ReverseKl
 from app.contract.objectives.review import Review
 from app.contract.objectives.rkd import Rkd
 from app.contract.objectives.similarity_preserving import SimilarityPreserving
+from app.contract.objectives.simkd import Simkd
 from app.contract.objectives.skew_kl import SkewKl
 from app.contract.objectives.soft_target import SoftTarget
 from app.contract.objectives.teacher_free import TeacherFree
@@ -51,10 +54,12 @@ TERMS: tuple[type[Term], ...] = (
     AttentionTransfer,
     ChannelDistillation,
     CorrelationCongruence,
+    Crd,
     Cwd,
     Dist,
     Dkd,
     EmbeddingCosine,
+    FactorTransfer,
     Fsp,
     GuidedKd,
     HardTarget,
@@ -76,6 +81,7 @@ TERMS: tuple[type[Term], ...] = (
     Review,
     Rkd,
     SimilarityPreserving,
+    Simkd,
     SkewKl,
     SoftTarget,
     TeacherFree,
@@ -88,10 +94,12 @@ ObjectiveTerm = Annotated[
     | AttentionTransfer
     | ChannelDistillation
     | CorrelationCongruence
+    | Crd
     | Cwd
     | Dist
     | Dkd
     | EmbeddingCosine
+    | FactorTransfer
     | Fsp
     | GuidedKd
     | HardTarget
@@ -113,6 +121,7 @@ ObjectiveTerm = Annotated[
     | Review
     | Rkd
     | SimilarityPreserving
+    | Simkd
     | SkewKl
     | SoftTarget
     | TeacherFree
@@ -129,10 +138,12 @@ __all__ = [
     "Branch",
     "ChannelDistillation",
     "CorrelationCongruence",
+    "Crd",
     "Cwd",
     "Dist",
     "Dkd",
     "EmbeddingCosine",
+    "FactorTransfer",
     "FeatureTerm",
     "Fsp",
     "GuidedKd",
@@ -158,6 +169,7 @@ __all__ = [
     "Review",
     "Rkd",
     "SimilarityPreserving",
+    "Simkd",
     "SkewKl",
     "SoftTarget",
     "TeacherFree",

@@ -1,5 +1,6 @@
 """What every term of an objective has in common."""
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal, Self
 
 from pydantic import model_validator
@@ -63,6 +64,18 @@ class Term(Contract):
         if "labels" in self.needs and not labelled:
             return 0
         return {"all": labelled + unlabelled, "labelled": labelled, "unlabelled": unlabelled}[self.part]
+
+    def refuses_rows(self, rows: int) -> str | None:
+        """Return why it cannot learn from so many training samples, or None."""
+        return None
+
+    def refuses_beside(self, others: Sequence["Term"]) -> str | None:
+        """Return why it cannot stand in one objective with these, or None."""
+        return None
+
+    def refuses_before(self, earlier: Sequence["Term"]) -> str | None:
+        """Return why it cannot go on from the terms of its name in the stages before, or None."""
+        return None
 
     def refuses_classes(self, classes: int) -> str | None:
         """Return why it has nothing to teach networks that tell so many classes apart, or None."""

@@ -12,7 +12,7 @@ from worker.engine.label_entropy import label_entropy
 
 
 class Loss(nn.Module):
-    """mean_B mean_q KL(softmax(q) ‖ softmax(s)) (eq. 8 and 9); the peers' own losses lend it only their gradients."""
+    """mean_B mean_q KL(softmax(q) ‖ softmax(s)); the peers' own losses lend it only their gradients."""
 
     def __init__(self, term: Mutual, setting: Setting) -> None:
         super().__init__()
