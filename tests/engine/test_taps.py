@@ -70,6 +70,22 @@ def test_a_value_that_is_overwritten_in_place_is_kept_as_it_passed() -> None:
 
 
 @pytest.mark.parametrize(
+    "architecture", [Resnet(depth=8, classes=3), *(Timm(name=name, classes=3) for name in ("resnet18", "resnet26d"))]
+)
+def test_stages_are_what_is_there_before_their_activation_after_it(architecture: Architecture) -> None:
+    network = build.network(architecture).eval()
+    for parameter in network.parameters():
+        if parameter.dim() == 1:  # some batch norms start at 0, and a block that adds 0 holds nothing below it
+            torch.nn.init.normal_(parameter)
+    names = [f"{kind}:{number}" for kind in ("stage", "preact") for number in range(3)]
+    with torch.no_grad():
+        _, held = Listener(architecture, network, names)(torch.randn(2, 3, 32, 32))
+    for number in range(3):
+        assert (held[f"preact:{number}"].value < 0).any()
+        assert torch.equal(held[f"preact:{number}"].value.relu(), held[f"stage:{number}"].value)
+
+
+@pytest.mark.parametrize(
     ("name", "words"),
     [
         ("layer1.0.conv9", "did you mean 'layer1.0.conv"),

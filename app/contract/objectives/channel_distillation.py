@@ -2,14 +2,14 @@
 
 from typing import ClassVar, Literal
 
+from app.contract.objectives.adapted_term import AdaptedTerm
 from app.contract.objectives.adapters import AdapterKind
-from app.contract.objectives.feature_term import FeatureTerm, Joins
 from app.contract.objectives.term import Branch
 from app.contract.schedules import Weight
 from app.contract.taps import Layers, Layout, Pair
 
 
-class ChannelDistillation(FeatureTerm):
+class ChannelDistillation(AdaptedTerm):
     """Mean squared error between how active each channel is: its mean over a map's rows and columns.
 
     The paper's early decay is a schedule of the weight, such as `{"kind": "step", "start": 24, "factor": 0.9,
@@ -21,7 +21,6 @@ class ChannelDistillation(FeatureTerm):
     paper: ClassVar[str] = "Zhou et al. 2020, arXiv:2006.01683"
     branch: ClassVar[Branch] = "channel"
     reads: ClassVar[frozenset[Layout]] = frozenset({"map"})
-    joins: ClassVar[Joins] = "adapted"
 
     kind: Literal["channel_distillation"] = "channel_distillation"
     weight: Weight = 24.0

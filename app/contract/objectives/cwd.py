@@ -2,14 +2,14 @@
 
 from typing import ClassVar, Literal
 
+from app.contract.objectives.adapted_term import AdaptedTerm
 from app.contract.objectives.adapters import AdapterKind
-from app.contract.objectives.feature_term import FeatureTerm, Joins
 from app.contract.objectives.term import Branch
 from app.contract.schedules import Temperature, Weight
 from app.contract.taps import Layers, Layout, Pair
 
 
-class Cwd(FeatureTerm):
+class Cwd(AdaptedTerm):
     """Kullback-Leibler divergence between where in the map each channel is active: a distribution over positions.
 
     Made for dense prediction, on the last map or on the map of class scores; it works on maps of any network.
@@ -20,7 +20,6 @@ class Cwd(FeatureTerm):
     paper: ClassVar[str] = "Shu et al. 2021, arXiv:2011.13256"
     branch: ClassVar[Branch] = "channel"
     reads: ClassVar[frozenset[Layout]] = frozenset({"map"})
-    joins: ClassVar[Joins] = "adapted"
 
     kind: Literal["cwd"] = "cwd"
     weight: Weight = 50.0

@@ -4,14 +4,14 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from app.contract.objectives.adapted_term import AdaptedTerm
 from app.contract.objectives.adapters import AdapterKind
-from app.contract.objectives.feature_term import FeatureTerm, Joins
 from app.contract.objectives.term import Branch
 from app.contract.schedules import Weight
 from app.contract.taps import Layers, Layout, Pair, Tap
 
 
-class Ickd(FeatureTerm):
+class Ickd(AdaptedTerm):
     """Squared differences between how channels go together: inner products of each two of a sample's channels.
 
     As in the published code each channel's products are divided by their length, so that scales do not matter, and
@@ -26,7 +26,6 @@ class Ickd(FeatureTerm):
     paper: ClassVar[str] = "Liu et al. 2021 (ICKD), arXiv:2202.03680"
     branch: ClassVar[Branch] = "channel"
     reads: ClassVar[frozenset[Layout]] = frozenset({"map"})
-    joins: ClassVar[Joins] = "adapted"
 
     kind: Literal["ickd"] = "ickd"
     weight: Weight = 2.5

@@ -2,14 +2,14 @@
 
 from typing import ClassVar, Literal
 
+from app.contract.objectives.adapted_term import AdaptedTerm
 from app.contract.objectives.adapters import AdapterKind
-from app.contract.objectives.feature_term import FeatureTerm, Joins
 from app.contract.objectives.term import Branch
 from app.contract.schedules import Temperature, Weight
 from app.contract.taps import Layers, Layout, Pair
 
 
-class Pixelwise(FeatureTerm):
+class Pixelwise(AdaptedTerm):
     """Soft targets at every position: a distribution over the channels of a map, or of each token.
 
     Made for maps of class scores, which need no adapter; other maps have as many "classes" as channels. Of the paper's
@@ -22,7 +22,6 @@ class Pixelwise(FeatureTerm):
     paper: ClassVar[str] = "Liu et al. 2019, arXiv:1903.04197"
     branch: ClassVar[Branch] = "dense"
     reads: ClassVar[frozenset[Layout]] = frozenset({"map", "tokens"})
-    joins: ClassVar[Joins] = "adapted"
 
     kind: Literal["pixelwise"] = "pixelwise"
     weight: Weight = 10.0

@@ -2,14 +2,14 @@
 
 from typing import ClassVar, Literal
 
+from app.contract.objectives.adapted_term import AdaptedTerm
 from app.contract.objectives.adapters import AdapterKind
-from app.contract.objectives.feature_term import FeatureTerm, Joins
 from app.contract.objectives.term import Branch
 from app.contract.schedules import Weight
 from app.contract.taps import Layers, Layout, Pair
 
 
-class Pkd(FeatureTerm):
+class Pkd(AdaptedTerm):
     """1 - Pearson's correlation of each channel with the teacher's, over all positions of all samples of a batch.
 
     That is half the mean squared error of features whose channels have mean 0 and standard deviation 1: scales and
@@ -22,7 +22,6 @@ class Pkd(FeatureTerm):
     paper: ClassVar[str] = "Cao et al. 2022 (PKD), arXiv:2207.02039"
     branch: ClassVar[Branch] = "dense"
     reads: ClassVar[frozenset[Layout]] = frozenset({"map"})
-    joins: ClassVar[Joins] = "adapted"
     relational: ClassVar[bool] = True
 
     kind: Literal["pkd"] = "pkd"

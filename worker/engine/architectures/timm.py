@@ -47,7 +47,20 @@ def points(network: nn.Module) -> dict[str, Point]:
         return {f"stage:{number}": Point(path, channels_last=True) for number, path in enumerate(paths)}
     if hasattr(network, "cls_token") or hasattr(network, "pos_embed"):
         return {"hidden:0": Point(paths[0], "input"), **_after_each(paths)}
-    return numbered("stage", paths)
+    before = [_last_activation(network, path) for path in paths]
+    preact = numbered("preact", [path for path in before if path], side="input") if all(before) else {}
+    return numbered("stage", paths) | preact
+
+
+def _last_activation(network: nn.Module, path: str) -> str | None:
+    """Return the path of the activation that a stage ends in; None where it does not, or is not known to."""
+    module = network.get_submodule(path)
+    if type(module).__module__ == "torch.nn.modules.activation":
+        return path
+    name, block = next(reversed([*module.named_children()]), ("", module))
+    if type(block).__module__ != "timm.models.resnet":
+        return None
+    return f"{path}.{name}.{'act3' if hasattr(block, 'act3') else 'act2'}"
 
 
 def _after_each(paths: list[str]) -> dict[str, Point]:

@@ -10,6 +10,7 @@ from app.contract.objectives import Fsp
 from worker.engine.adapters import Adapter, at_one_size
 from worker.engine.batch import Batch
 from worker.engine.joint import Setting
+from worker.engine.pieces import in_pieces
 
 
 class Loss(nn.Module):
@@ -24,16 +25,13 @@ class Loss(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         held = [batch.held.at(joint) for joint in self.joints]
-        students = self._flows([adapt(student).value for adapt, (student, _) in zip(self.adapters, held, strict=True)])
-        teachers = self._flows([teacher.value for _, teacher in held])
+        students = pairwise([adapt(student).value for adapt, (student, _) in zip(self.adapters, held, strict=True)])
+        teachers = pairwise([teacher.value for _, teacher in held])
         values = [
             share * self._distance(student, teacher)
             for share, student, teacher in zip(self.shares, students, teachers, strict=True)
         ]
         return batch.mean(torch.stack(values).sum(0), self.term.part)
-
-    def _flows(self, maps: list[Tensor]) -> list[Tensor]:
-        return [flow(*self._at_one_size(first, second)) for first, second in pairwise(maps)]
 
     def _at_one_size(self, first_BKHW: Tensor, second_BMHW: Tensor) -> tuple[Tensor, Tensor]:
         if self.term.formulation == "code":
@@ -41,9 +39,17 @@ class Loss(nn.Module):
         size = (min(first_BKHW.shape[2], second_BMHW.shape[2]), min(first_BKHW.shape[3], second_BMHW.shape[3]))
         return adaptive_max_pool2d(first_BKHW, size), adaptive_max_pool2d(second_BMHW, size)
 
-    def _distance(self, student_BKM: Tensor, teacher_BKM: Tensor) -> Tensor:
-        squared_B = ((student_BKM - teacher_BKM) ** 2).flatten(1)
-        return squared_B.mean(1) if self.term.formulation == "code" else squared_B.sum(1)
+    def _distance(self, students: tuple[Tensor, Tensor], teachers: tuple[Tensor, Tensor]) -> Tensor:
+        """Return the distance (B,) of the matrices of two layers of each network."""
+        maps = [*self._at_one_size(*students), *self._at_one_size(*teachers)]
+        entries = maps[2].shape[1] * maps[3].shape[1]
+
+        def squared(rows: slice) -> Tensor:
+            first_BKHW, second_BMHW, taught_BKHW, taught_BMHW = (one[rows] for one in maps)
+            return ((flow(first_BKHW, second_BMHW) - flow(taught_BKHW, taught_BMHW)) ** 2).flatten(1).sum(1)
+
+        found_B = in_pieces(squared, len(maps[0]), entries)
+        return found_B / entries if self.term.formulation == "code" else found_B
 
 
 def flow(first_BKHW: Tensor, second_BMHW: Tensor) -> Tensor:
