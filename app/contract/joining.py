@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from app.contract.objectives import FeatureTerm
 from app.contract.objectives.term import Term
-from app.contract.taps import Tap, Unknown, is_short, resolved
+from app.contract.taps import Tap, Unknown, is_short
 
 
 class Misfit(ValueError):
@@ -31,8 +31,8 @@ def joined(term: FeatureTerm, teacher: Taps, student: Taps) -> dict[str, list[tu
     Raises Unknown where there is no such tap, Misfit where two do not fit.
     """
     found = {}
-    for role, pairs in term.roles().items():
-        named = resolved(pairs, list(teacher.by_name), list(student.by_name))
+    for role in term.roles():
+        named = term.named(role, list(teacher.by_name), list(student.by_name))
         if reason := term.refuses_number(len(named)):
             raise Misfit(reason)
         whole = sum(pair.weight for pair in named)
@@ -40,7 +40,7 @@ def joined(term: FeatureTerm, teacher: Taps, student: Taps) -> dict[str, list[tu
             (teacher.by_name[pair.teacher], student.by_name[pair.student], pair.weight / whole) for pair in named
         ]
         for taught, learning, _ in found[role]:
-            if reason := term.refuses_pair(taught, learning):
+            if reason := term.refuses_in(role, taught, learning):
                 raise Misfit(reason)
     return found
 

@@ -42,6 +42,10 @@ class Tap(Contract):
         assert width is not None
         return width
 
+    def pooled(self) -> "Tap":
+        """Return what lies there once it is one vector a sample, such as the mean over positions."""
+        return vector_tap(self.name, self.channels)
+
 
 def map_tap(name: str, shape: tuple[int, ...]) -> Tap:
     """Return a tap of channels, rows, columns."""
@@ -74,10 +78,10 @@ def _same_name(given: Any) -> Any:
     return {"teacher": given, "student": given} if isinstance(given, str) else given
 
 
-Layers = Annotated[
-    tuple[Annotated[Pair, BeforeValidator(_same_name, json_schema_input_type=TapName | Pair)], ...],
-    Field(min_length=1, max_length=64),
-]
+_GivenPair = Annotated[Pair, BeforeValidator(_same_name, json_schema_input_type=TapName | Pair)]
+Layers = Annotated[tuple[_GivenPair, ...], Field(min_length=1, max_length=64)]
+AnyLayers = Annotated[tuple[_GivenPair, ...], Field(max_length=64)]
+"""Of a part of a term that can be switched off, by no pairs."""
 
 
 class Unknown(ValueError):

@@ -1,9 +1,10 @@
 """One method and a batch that it can learn from, for the tests that walk all of them.
 
-B = batch, C = classes. A method of features gets one pair of taps of equal shape, so that no adapter is needed.
+B = batch, C = classes. A method of features gets one pair of taps of equal shape for each layout that its roles look
+at, so that no adapter is needed.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,9 +29,8 @@ PARTS: tuple[Part, ...] = ("all", "labelled", "unlabelled")
 SHAPES: dict[Layout, tuple[int, ...]] = {
     "map": (3, 4, 2), "tokens": (4, 3), "vector": (5,), "attention": (2, 4, 4), "qkv": (3, 2, 4, 3),
 }  # fmt: skip
-TAP = "there"
-STILL: dict[str, dict[str, Any]] = {"mgd": {"masked": 0.0}}
-"""Of methods that draw at random, settings under which they do not."""
+STILL: dict[str, dict[str, Any]] = {"mgd": {"masked": 0.0}, "tinybert": {"adapter": "none"}}
+"""Of methods that draw at random, or adapt what is equally wide, settings under which they do not."""
 
 
 def example(kind: str, rows: int = 6, classes: int = 4, seed: int = 0, **settings: Any) -> tuple[Term, Batch]:
@@ -44,15 +44,20 @@ def example(kind: str, rows: int = 6, classes: int = 4, seed: int = 0, **setting
         labels_B[[0, -1]] = -1
     batch = whole(student_BC, teacher_BC, labels_B)
     if isinstance(term, FeatureTerm):
-        shape = (rows, *SHAPES[layout_of(term)])
-        student, teacher = (torch.randn(shape, generator=draw, dtype=torch.float64) for _ in range(2))
-        batch = replace(batch, features=held(batch, term, student.requires_grad_(), teacher))
+        shapes = {layout: (rows, *SHAPES[layout]) for layout in sorted({*layouts_of(term).values()})}
+        student, teacher = (
+            {layout: torch.randn(shape, generator=draw, dtype=torch.float64) for layout, shape in shapes.items()}
+            for _ in range(2)
+        )
+        for value in student.values():
+            value.requires_grad_()
+        batch = replace(batch, features=held(batch, student, teacher))
     return term, batch
 
 
-def layout_of(term: FeatureTerm) -> Layout:
-    """Return the layout of the features that the examples of a term have."""
-    return min(term.reads)
+def layouts_of(term: FeatureTerm) -> dict[str, Layout]:
+    """Return the layout of the features that the examples of a term have, by its roles; taps are called by it."""
+    return {role: min(term.layouts(role)) for role in term.roles()}
 
 
 def whole(student_BC: Tensor, teacher_BC: Tensor | None, labels_B: Tensor) -> Batch:
@@ -60,22 +65,27 @@ def whole(student_BC: Tensor, teacher_BC: Tensor | None, labels_B: Tensor) -> Ba
     return Batch(student_BC, teacher_BC, labels_B, len(labels_B), int((labels_B >= 0).sum()), HALFWAY)
 
 
-def held(batch: Batch, term: FeatureTerm, student: Tensor, teacher: Tensor) -> Held:
+def held(batch: Batch, student: Mapping[Layout, Tensor], teacher: Mapping[Layout, Tensor]) -> Held:
     """Return the features of a batch."""
-    layout, rows_B = layout_of(term), torch.arange(len(batch.labels_B))
-    features = {TAP: Feature(student, layout)}, {(0, TAP): Feature(teacher, layout)}
-    return Held(*features, rows_B, batch.labels_B, batch.samples, batch.labelled)
+    students: dict[str, Feature] = {layout: Feature(value, layout) for layout, value in student.items()}
+    teachers: dict[tuple[int, str], Feature] = {
+        (0, layout): Feature(value, layout) for layout, value in teacher.items()
+    }
+    rows_B = torch.arange(len(batch.labels_B))
+    return Held(students, teachers, rows_B, batch.labels_B, batch.samples, batch.labelled)
 
 
 def settled(term: Term, batch: Batch) -> Setting:
     """Return the setting of a term that has as few pairs of taps as it takes in each of its roles, all the same one."""
     if not isinstance(term, FeatureTerm):
         return setting({}, batch.student_BC.shape[1])
-    student, teacher = batch.held.student[TAP], batch.held.teacher[0, TAP]
-    joints = (Joint(teacher.tap(TAP), student.tap(TAP), 1.0 / term.fewest),) * term.fewest
-    draw = torch.Generator().manual_seed(1)
+    held, joints, draw = batch.held, {}, torch.Generator().manual_seed(1)
+    for role, layout in layouts_of(term).items():
+        joint = Joint(held.teacher[0, layout].tap(layout), held.student[layout].tap(layout), 1.0 / term.fewest)
+        joints[role] = (joint,) * term.fewest
+    teacher = next(iter(held.teacher.values()))
     known = Feature(torch.randn(7, *teacher.value.shape[1:], generator=draw), teacher.layout)
-    return setting(dict.fromkeys(term.roles(), joints), batch.student_BC.shape[1], [known] * term.fewest)
+    return setting(joints, batch.student_BC.shape[1], [known] * term.fewest)
 
 
 def setting(

@@ -38,8 +38,13 @@ SETTINGS = [(kind, more) for kind, found in TRANSCRIPTIONS.items() for more in (
 
 
 def numbers(batch: Batch) -> tuple[list[Any], list[Any], list[int]]:
-    """Return what a formula is about: the outputs of student and teacher, or their features, and the labels."""
-    return learnt(batch)[-1].tolist(), taught(batch)[-1].tolist(), batch.labels_B.tolist()
+    """Return what a formula is about: the outputs of student and teacher, or their features, and the labels.
+
+    Of several layouts a list, in the order of their names.
+    """
+    student, teacher = ([value.tolist() for value in values[1:] or values] for values in (learnt(batch), taught(batch)))
+    one = len(student) == 1
+    return student[0] if one else student, teacher[0] if one else teacher, batch.labels_B.tolist()
 
 
 def transcribed(term: Term, batch: Batch) -> float:

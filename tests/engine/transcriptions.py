@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.engine.transcriptions_attention import ATTENTION
 from tests.engine.transcriptions_features import FEATURES
 from tests.engine.transcriptions_relations import RELATIONS
 from tests.engine.transcriptions_staged import STAGED
@@ -266,10 +267,16 @@ TRANSCRIPTIONS: dict[str, Transcription] = {
 }
 
 
-def of_arrays(formula: Callable[[Any, Any, Any], float]) -> Formula:
-    """Return a formula of arrays as one of lists."""
-    return lambda term, s, t, _: formula(term, np.array(s), np.array(t))
+def of_arrays(formula: Callable[..., float]) -> Formula:
+    """Return a formula of arrays as one of lists; of several layouts it is about a tuple of arrays."""
+
+    def arrays(values: Any, term: Any) -> Any:
+        several = len({min(term.layouts(role)) for role in term.roles()}) > 1
+        return tuple(map(np.array, values)) if several else np.array(values)
+
+    return lambda term, s, t, _, *own: formula(term, arrays(s, term), arrays(t, term), *own)
 
 
 TRANSCRIPTIONS |= {kind: Transcription(of_arrays(formula), settings) for kind, (formula, settings) in RELATIONS.items()}
+TRANSCRIPTIONS |= {kind: Transcription(of_arrays(formula), *more) for kind, (formula, *more) in ATTENTION.items()}
 TRANSCRIPTIONS |= {kind: Transcription(*found) for kind, found in (FEATURES | STAGED).items()}

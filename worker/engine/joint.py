@@ -1,7 +1,7 @@
 """A place where a student is to become like its teacher, once both networks are known."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
@@ -20,6 +20,10 @@ class Joint:
     """Its part of the term; those of all pairs add up to 1."""
     member: int = 0
     """Which of an ensemble's teachers."""
+
+    def of_vectors(self) -> "Joint":
+        """Return the same place, where one vector of each feature is looked at, such as its mean over positions."""
+        return replace(self, teacher=self.teacher.pooled(), student=self.student.pooled())
 
 
 @dataclass(frozen=True)

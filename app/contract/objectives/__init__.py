@@ -22,16 +22,20 @@ from app.contract.objectives.feature_term import FeatureTerm
 from app.contract.objectives.fsp import Fsp
 from app.contract.objectives.guided_kd import GuidedKd
 from app.contract.objectives.hard_target import HardTarget
+from app.contract.objectives.hidden_cosine import HiddenCosine
 from app.contract.objectives.hint import Hint
 from app.contract.objectives.ickd import Ickd
 from app.contract.objectives.jsd import Jsd
 from app.contract.objectives.logit_mse import LogitMse
 from app.contract.objectives.logit_standardized import LogitStandardized
+from app.contract.objectives.margin_mse import MarginMse
 from app.contract.objectives.mgd import Mgd
+from app.contract.objectives.minilm import Minilm
 from app.contract.objectives.multilabel import Multilabel
 from app.contract.objectives.mutual import Mutual
 from app.contract.objectives.nst import Nst
 from app.contract.objectives.overhaul import Overhaul
+from app.contract.objectives.patient import Patient
 from app.contract.objectives.pixelwise import Pixelwise
 from app.contract.objectives.pkd import Pkd
 from app.contract.objectives.pkt import Pkt
@@ -39,12 +43,14 @@ from app.contract.objectives.pseudo_label import PseudoLabel
 from app.contract.objectives.reverse_kl import ReverseKl
 from app.contract.objectives.review import Review
 from app.contract.objectives.rkd import Rkd
+from app.contract.objectives.similarity_distribution import SimilarityDistribution
 from app.contract.objectives.similarity_preserving import SimilarityPreserving
 from app.contract.objectives.simkd import Simkd
 from app.contract.objectives.skew_kl import SkewKl
 from app.contract.objectives.soft_target import SoftTarget
 from app.contract.objectives.teacher_free import TeacherFree
 from app.contract.objectives.term import Branch, Need, Part, Term
+from app.contract.objectives.tinybert import Tinybert
 from app.contract.objectives.uld import Uld
 from app.contract.objectives.vid import Vid
 
@@ -63,16 +69,20 @@ TERMS: tuple[type[Term], ...] = (
     Fsp,
     GuidedKd,
     HardTarget,
+    HiddenCosine,
     Hint,
     Ickd,
     Jsd,
     LogitMse,
     LogitStandardized,
+    MarginMse,
     Mgd,
+    Minilm,
     Multilabel,
     Mutual,
     Nst,
     Overhaul,
+    Patient,
     Pixelwise,
     Pkd,
     Pkt,
@@ -80,11 +90,13 @@ TERMS: tuple[type[Term], ...] = (
     ReverseKl,
     Review,
     Rkd,
+    SimilarityDistribution,
     SimilarityPreserving,
     Simkd,
     SkewKl,
     SoftTarget,
     TeacherFree,
+    Tinybert,
     Uld,
     Vid,
 )
@@ -103,16 +115,20 @@ ObjectiveTerm = Annotated[
     | Fsp
     | GuidedKd
     | HardTarget
+    | HiddenCosine
     | Hint
     | Ickd
     | Jsd
     | LogitMse
     | LogitStandardized
+    | MarginMse
     | Mgd
+    | Minilm
     | Multilabel
     | Mutual
     | Nst
     | Overhaul
+    | Patient
     | Pixelwise
     | Pkd
     | Pkt
@@ -120,11 +136,13 @@ ObjectiveTerm = Annotated[
     | ReverseKl
     | Review
     | Rkd
+    | SimilarityDistribution
     | SimilarityPreserving
     | Simkd
     | SkewKl
     | SoftTarget
     | TeacherFree
+    | Tinybert
     | Uld
     | Vid,
     Field(discriminator="kind"),
@@ -148,12 +166,15 @@ __all__ = [
     "Fsp",
     "GuidedKd",
     "HardTarget",
+    "HiddenCosine",
     "Hint",
     "Ickd",
     "Jsd",
     "LogitMse",
     "LogitStandardized",
+    "MarginMse",
     "Mgd",
+    "Minilm",
     "Multilabel",
     "Mutual",
     "Need",
@@ -161,6 +182,7 @@ __all__ = [
     "ObjectiveTerm",
     "Overhaul",
     "Part",
+    "Patient",
     "Pixelwise",
     "Pkd",
     "Pkt",
@@ -168,12 +190,14 @@ __all__ = [
     "ReverseKl",
     "Review",
     "Rkd",
+    "SimilarityDistribution",
     "SimilarityPreserving",
     "Simkd",
     "SkewKl",
     "SoftTarget",
     "TeacherFree",
     "Term",
+    "Tinybert",
     "Uld",
     "Vid",
 ]

@@ -1,12 +1,12 @@
 """What terms have in common that look at what networks hold on their way to their outputs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from app.contract.objectives.term import Need, Term
-from app.contract.taps import Layers, Layout, Tap
+from app.contract.taps import Layers, Layout, Pair, Tap, resolved
 
 Joins = Literal["adapted", "resized", "free"]
 
@@ -40,12 +40,22 @@ class FeatureTerm(Term):
         """Return why so many pairs are too few, or None."""
         return f"it takes {self.fewest} pairs of taps or more, and there is {pairs}" if pairs < self.fewest else None
 
+    def layouts(self, role: str) -> frozenset[Layout]:
+        """Return the layouts that the taps of a role may have."""
+        return self.reads
+
+    def named(self, role: str, teacher: Sequence[str], student: Sequence[str]) -> list[Pair]:
+        """Return a role's pairs under the names of both networks' taps. Raises Unknown."""
+        return resolved(self.roles()[role], teacher, student)
+
+    def refuses_in(self, role: str, teacher: Tap, student: Tap) -> str | None:
+        """Return why two taps cannot be brought together in a role, or None."""
+        return _misread(self.layouts(role), teacher, student) or self.refuses_pair(teacher, student)
+
     def refuses_pair(self, teacher: Tap, student: Tap) -> str | None:
         """Return why two taps cannot be brought together, or None."""
-        for who, tap in (("teacher", teacher), ("student", student)):
-            if tap.layout not in self.reads:
-                wanted = " or ".join(sorted(self.reads))
-                return f"the {who}'s '{tap.name}' is of the layout {tap.layout}, and this term reads {wanted}"
+        if reason := _misread(self.reads, teacher, student):
+            return reason
         if getattr(self, "adapter", None) == "normalized" and teacher.layout != "map":
             return f"the adapter 'normalized' is one of maps, and '{teacher.name}' is of the layout {teacher.layout}"
         if self.joins == "free" or teacher.layout == student.layout:
@@ -53,6 +63,14 @@ class FeatureTerm(Term):
         if self.joins == "adapted" and teacher.layout == "vector":
             return None  # the student's is averaged over its positions
         return f"'{student.name}' ({student.layout}) cannot be brought to '{teacher.name}' ({teacher.layout})"
+
+
+def _misread(reads: frozenset[Layout], teacher: Tap, student: Tap) -> str | None:
+    for who, tap in (("teacher", teacher), ("student", student)):
+        if tap.layout not in reads:
+            wanted = " or ".join(sorted(reads))
+            return f"the {who}'s '{tap.name}' is of the layout {tap.layout}, and this term reads {wanted}"
+    return None
 
 
 def _positions(teacher: Tap, student: Tap) -> str | None:

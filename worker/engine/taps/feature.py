@@ -42,6 +42,12 @@ class Feature:
         kept_BLD = self.value.masked_fill(~self.mask[:, :, None], 0.0)
         return kept_BLD.sum(1) / self.mask.sum(1, keepdim=True).clamp(min=1)
 
+    def where_both(self, other: "Feature") -> Self:
+        """Return this feature, its mask less what does not count in another one of the same positions."""
+        if self.mask is None or other.mask is None:
+            return self if other.mask is None else replace(self, mask=other.mask)
+        return replace(self, mask=self.mask & other.mask)
+
     def mean_of(self, values: Tensor) -> Tensor:
         """Return the mean (B,) of numbers that stand at this feature's positions, over those that count.
 
