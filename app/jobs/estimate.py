@@ -36,17 +36,22 @@ def estimate(spec: JobSpec, named: Named) -> Estimate | None:
     learning = spec.student_epochs * (spec.generations + controls)
     frozen = (spec.epochs - spec.student_epochs) * spec.generations
     steps = ceil(rows / spec.training.batch(rows)) * (learning + frozen)
-    passes = rows * (_FORWARD_AND_BACKWARD * learning + frozen)
+    peers = [sum(term.networks() for term in terms) for _, terms in spec.objectives]
+    peer_epochs = sum(count * epochs for count, epochs in zip(peers, _epochs(spec), strict=True))
+    passes = rows * (_FORWARD_AND_BACKWARD * (learning + spec.generations * peer_epochs) + frozen)
     looks = found.rows if not spec.augmentation else _looks(spec, rows)
     seen = reading.shape_seen(student_preprocessing(spec, named), shape)
     passes += looks * (spec.generations - 1)  # of the generations that teach
     work = sum(teacher.flops(shape) or 0 for teacher in teachers) * looks + passes * (student.flops(seen) or 0)
     # Weights, gradients and optimiser state, twice over for the best student; then data and soft targets.
     weights = _BYTES * (taught + 6 * learnt)
+    # The same of peers; and what losses keep of the samples.
+    kept = max(sum(term.kept_bytes(rows) for term in terms) for _, terms in spec.objectives)
+    beside = _BYTES * 4 * learnt * max(peers) + kept
     data = _BYTES * found.rows * (prod(shape) + student.classes)
     return Estimate(
-        memory_bytes=_RUNTIME_BYTES + weights + data,
-        disk_bytes=_BYTES * (taught + 10 * learnt) + data,
+        memory_bytes=_RUNTIME_BYTES + weights + beside + data,
+        disk_bytes=_BYTES * (taught + 10 * learnt) + 2 * beside + data,
         seconds_on_one_core=round(work / _FLOPS_PER_SECOND + steps * _SECONDS_PER_STEP, 2),
         optimizer_steps=steps,
         teacher_parameters=taught,
@@ -57,6 +62,11 @@ def estimate(spec: JobSpec, named: Named) -> Estimate | None:
 def _shape(found: DatasetInspection) -> tuple[int, ...] | None:
     # Of texts the number of words: their tokens are known only once a network reads them.
     return found.sample_shape if found.lengths is None else (ceil(found.lengths.words.mean),)
+
+
+def _epochs(spec: JobSpec) -> list[int]:
+    """Return the epochs of each objective, the main one last."""
+    return [*(stage.epochs for stage in spec.stages), spec.training.epochs]
 
 
 def _looks(spec: JobSpec, rows: int) -> int:

@@ -121,6 +121,22 @@ def test_validate_points_into_stages_and_counts_their_steps(house: House) -> Non
     assert "/stages/0/objective/0" in {error["pointer"] for error in checked["errors"]}
 
 
+def test_peers_and_memories_are_estimated_and_bounded(house: House) -> None:
+    spec = house.ready()
+
+    def checked(*terms: dict[str, Any]) -> Any:
+        objective = [{"kind": "hard_target"}, *terms]
+        return house.client.post("/v1/jobs/validate", json={**spec, "objective": objective}).json()
+
+    alone, peers = checked()["estimate"], checked({"kind": "mutual", "peers": 2})["estimate"]
+    assert peers["memory_bytes"] - alone["memory_bytes"] == 2 * 4 * 4 * alone["student_parameters"]
+    assert peers["optimizer_steps"] == alone["optimizer_steps"]
+    contrast = checked({"kind": "crd"})
+    rows = (contrast["estimate"]["memory_bytes"] - alone["memory_bytes"]) / (8 * 128)
+    assert 0 < rows < 100
+    assert rows == int(rows)
+
+
 def test_validate_names_the_term_that_the_networks_have_no_use_for(house: House) -> None:
     spec = house.ready(classes=2)
     binary = house.register("models", architecture={**TEACHER, "classes": 2})["id"]

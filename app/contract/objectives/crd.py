@@ -41,8 +41,11 @@ class Crd(FeatureTerm):
     momentum: float = Field(default=0.5, ge=0, lt=1)
     """The share of a remembered embedding that stays when its sample comes again."""
 
+    def kept_bytes(self, rows: int) -> int:
+        return 2 * 4 * rows * self.dimensions * len(self.layers)
+
     def refuses_rows(self, rows: int) -> str | None:
-        needed = 2 * 4 * rows * self.dimensions * len(self.layers)
+        needed = self.kept_bytes(rows)
         if needed <= MEMORY_BYTES:
             return None
         return (

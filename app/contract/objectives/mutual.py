@@ -25,3 +25,6 @@ class Mutual(Term):
     kind: Literal["mutual"] = "mutual"
     peers: int = Field(default=1, ge=1, le=8)
     """Networks beside the student; each costs as much as the student's own training."""
+
+    def networks(self) -> int:
+        return self.peers

@@ -65,6 +65,14 @@ class Term(Contract):
             return 0
         return {"all": labelled + unlabelled, "labelled": labelled, "unlabelled": unlabelled}[self.part]
 
+    def networks(self) -> int:
+        """Return how many networks like the student its loss trains beside it."""
+        return 0
+
+    def kept_bytes(self, rows: int) -> int:
+        """Return what its loss keeps in memory of so many training samples."""
+        return 0
+
     def refuses_rows(self, rows: int) -> str | None:
         """Return why it cannot learn from so many training samples, or None."""
         return None
