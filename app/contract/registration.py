@@ -19,10 +19,10 @@ class HuggingFace(Contract):
     """
 
     kind: Literal["huggingface"] = "huggingface"
-    task: Literal["sequence_classification", "token_classification", "embedding"] | None = None
-    """By default what config.json says under `architectures`: `BertForTokenClassification` classifies words; of a body
-    alone (`BertModel`) embeddings, pooled and normalised as the folder's modules.json and 1_Pooling/config.json say, if
-    it has them (sentence-transformers)."""
+    task: Literal["sequence_classification", "token_classification", "embedding", "causal_lm"] | None = None
+    """By default what config.json says under `architectures`: `BertForTokenClassification` classifies words,
+    `LlamaForCausalLM` predicts tokens; of a body alone (`BertModel`) embeddings, pooled and normalised as the folder's
+    modules.json and 1_Pooling/config.json say, if it has them (sentence-transformers)."""
     max_tokens: int | None = Field(default=None, ge=1, le=65_536)
     """Where its tokenizer cuts texts; by default where tokenizer.json does, else at 128, never beyond its positions."""
 

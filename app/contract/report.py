@@ -44,7 +44,7 @@ class EntityScores(Contract):
 class Scores(Contract):
     """One network on the evaluated split. Rates are between 0 and 1; entropies and divergences are in nats.
 
-    Where words are classified, each word counts as a sample.
+    Where words are classified each word counts as a sample, and where tokens are predicted each that is.
     """
 
     accuracy: float | None
@@ -59,6 +59,8 @@ class Scores(Contract):
     """Where the classes are those of named entities (O, and B- and I- of each kind) and the split has labels."""
     nll: float | None
     """Mean negative log-likelihood of the labels."""
+    perplexity: float | None = None
+    """exp(nll), where the tokens of texts are predicted."""
     ece: float | None
     """Expected calibration error, 15 equal-width bins (Guo et al. 2017)."""
     ece_scaled: float | None
@@ -86,8 +88,10 @@ class Evaluated(Contract):
     samples: int
     words: int | None = None
     """Where words are classified: those that teacher and student both see."""
+    tokens: int | None = None
+    """Where the tokens of texts are predicted: those that are, all but each text's first."""
     labelled: int
-    """Samples, or words, that have a label."""
+    """Samples, words or tokens that have a label."""
     scaled_on: Literal["test", "validation", "train"] | None
     """Where the scaling temperature was fitted."""
 

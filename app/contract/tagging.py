@@ -18,8 +18,13 @@ def refusals(spec: JobSpec, teachers: Sequence[Family]) -> Iterator[tuple[str, s
 
 def _refusal(term: FeatureTerm) -> str | None:
     """Return why a term of features, which looks at lists of words as wholes, cannot be used; None: it can."""
-    if any("logits" in {pair.teacher, pair.student} for pairs in term.roles().values() for pair in pairs):
+    if looks_at_logits(term):
         return "the logits are those of words, and it compares samples; take a term of outputs for them"
     if term.on != "all":
         return f"each word has a label of its own or none, so it looks at all lists of words, not at the {term.on} ones"
     return None
+
+
+def looks_at_logits(term: FeatureTerm) -> bool:
+    """Return whether a term of features looks at what networks answer with."""
+    return any("logits" in {pair.teacher, pair.student} for pairs in term.roles().values() for pair in pairs)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from app.contract import class_names, embeddings, reading, tagging, teachable
+from app.contract import class_names, embeddings, next_tokens, reading, tagging, teachable
 from app.contract.errors import Problem
 from app.contract.inspection import DatasetInspection
 from app.contract.objectives import Term
@@ -35,10 +35,10 @@ def errors(spec: JobSpec, named: Named, max_parameters: int) -> list[Problem]:
     ]
 
 
-def warnings(spec: JobSpec, dataset: Dataset) -> list[Problem]:
+def warnings(spec: JobSpec, named: Named) -> list[Problem]:
     """Return what a user should know and may have meant."""
-    found = inspected(dataset)
-    return list(_advice(spec, found)) if found else []
+    found = inspected(named.dataset)
+    return list(_advice(spec, found, *_to_learn_from(named, found))) if found else []
 
 
 def _teachers(spec: JobSpec, named: Named) -> Iterator[tuple[str, Model]]:
@@ -96,7 +96,10 @@ def _exports(spec: JobSpec, named: Named) -> Iterator[Problem]:
 def _task(spec: JobSpec, named: Named) -> Iterator[Problem]:
     teachers = [architecture_of(teacher) for teacher in named.teachers]
     of_embeddings = embeddings.refusals(spec, teachers, named.student_architecture(spec))
-    for pointer, detail in (*of_embeddings, *tagging.refusals(spec, teachers)):
+    reads = [(architecture_of(teacher), preprocessing_of(teacher)) for teacher in named.teachers]
+    student = named.student_architecture(spec), student_preprocessing(spec, named)
+    of_tokens = next_tokens.refusals(spec, reads, student)
+    for pointer, detail in (*of_embeddings, *tagging.refusals(spec, teachers), *of_tokens):
         yield Problem(pointer=pointer, detail=detail)
 
 
@@ -105,8 +108,16 @@ def _terms(spec: JobSpec, named: Named) -> Iterator[Problem]:
         yield Problem(pointer=pointer, detail=detail)
 
 
-def _learns_classes(named: Named) -> bool:
-    return not embeddings.taught_by([architecture_of(teacher) for teacher in named.teachers])
+def _learns_labels(named: Named) -> bool:
+    teachers = [architecture_of(teacher) for teacher in named.teachers]
+    return not embeddings.taught_by(teachers) and not next_tokens.taught_by(teachers)
+
+
+def _to_learn_from(named: Named, found: DatasetInspection) -> tuple[int, int]:
+    """Return how many labels the training part has, and how many samples without; each text says its next tokens."""
+    if next_tokens.taught_by([architecture_of(teacher) for teacher in named.teachers if is_resolved(teacher)]):
+        return found.splits.get("train", 0), 0
+    return found.to_learn_from("train")
 
 
 def _reads(spec: JobSpec, named: Named) -> Iterator[Problem]:
@@ -125,7 +136,7 @@ def _fits_data(spec: JobSpec, named: Named) -> Iterator[Problem]:
     for index, step in enumerate(spec.augmentation):
         if refusal := step.refuses(found.sample_kind, found.sample_shape):
             yield Problem(pointer=f"/augmentation/{index}", detail=refusal)
-    if _learns_classes(named) and found.classes is not None and found.classes > student.classes:
+    if _learns_labels(named) and found.classes is not None and found.classes > student.classes:
         detail = (
             f"the transfer set has labels up to {found.classes - 1}, and the networks have classes 0 to "
             f"{student.classes - 1}"
@@ -137,7 +148,7 @@ def _fits_data(spec: JobSpec, named: Named) -> Iterator[Problem]:
         yield Problem(pointer="/training/batch_size", detail=refusal)
     for pointer, detail in teachable.refusals_of_rows(spec, rows):
         yield Problem(pointer=pointer, detail=detail)
-    yield from _labels(spec, found)
+    yield from _labels(spec, *_to_learn_from(named, found))
 
 
 def _takes(spec: JobSpec, named: Named, kind: SampleKind, shape: tuple[int, ...]) -> Iterator[Problem]:
@@ -154,8 +165,7 @@ def _takes(spec: JobSpec, named: Named, kind: SampleKind, shape: tuple[int, ...]
             yield Problem(pointer=reads_at, detail=f"the {who} does not fit the transfer set: {refusal}")
 
 
-def _labels(spec: JobSpec, found: DatasetInspection) -> Iterator[Problem]:
-    labelled, unlabelled = found.to_learn_from("train")
+def _labels(spec: JobSpec, labelled: int, unlabelled: int) -> Iterator[Problem]:
     for pointer, terms in spec.objectives:
         active = [(index, term) for index, term in enumerate(terms) if max(extremes(term.weight)) > 0]
         if not any(term.sees(labelled, unlabelled) for _, term in active) and (labelled or unlabelled):
@@ -176,13 +186,12 @@ def _cannot_do_without(term: Term) -> bool:
     return term.needs >= {"labels", "teacher"}
 
 
-def _advice(spec: JobSpec, found: DatasetInspection) -> Iterator[Problem]:
+def _advice(spec: JobSpec, found: DatasetInspection, labelled: int, unlabelled: int) -> Iterator[Problem]:
     if spec.training.early_stopping and not found.splits.get("validation"):
         detail = "the transfer set has no validation part, so early stopping never acts"
         yield Problem(pointer="/training/early_stopping", detail=detail)
     if spec.views != Fresh() and not spec.augmentation:
         yield Problem(pointer="/views", detail="without augmentation there is but one view of each sample")
-    labelled, unlabelled = found.to_learn_from("train")
     if spec.control and not labelled:
         yield Problem(pointer="/control", detail="without labels there is no student to train without the teacher")
     why = "every training sample has a label" if labelled else "there are no labels"

@@ -47,7 +47,7 @@ async def validate(session: AsyncSession, tenant: str, document: Any, max_parame
     return _verdict(
         spec,
         checks.errors(spec, named, max_parameters),
-        warnings=checks.warnings(spec, named.dataset),
+        warnings=checks.warnings(spec, named),
         estimate=estimate(spec, named),
     )
 

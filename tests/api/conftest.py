@@ -84,7 +84,12 @@ class House:
         return {"teacher": model["id"], "student": STUDENT, "transfer_set": dataset["id"]}
 
     def ready_text(
-        self, architecture: dict[str, Any], preprocessing: dict[str, Any], kind: SampleKind = "text"
+        self,
+        architecture: dict[str, Any],
+        preprocessing: dict[str, Any],
+        kind: SampleKind = "text",
+        *,
+        labelled: int = 10,
     ) -> dict[str, Any]:
         """Return teacher and transfer set of a spec on texts or lists of words; the student is still to be named."""
         model = self.register("models", architecture=architecture, preprocessing=preprocessing)
@@ -99,10 +104,10 @@ class House:
                 word_splits={"train": 90, "validation": 10, "test": 0} if kind == "words" else {},
                 labelled_word_splits={"train": 90, "validation": 10, "test": 0} if kind == "words" else {},
                 lengths=Lengths(characters=spread, words=spread),
-                labelled=10,
-                classes=2,
+                labelled=labelled,
+                classes=2 if labelled else None,
                 splits={"train": 9, "validation": 1, "test": 0},
-                labelled_splits={"train": 9, "validation": 1, "test": 0},
+                labelled_splits={"train": min(labelled, 9), "validation": int(labelled > 9), "test": 0},
             )
         )
         return {"teacher": model["id"], "transfer_set": dataset["id"]}

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from app.contract import embeddings
+from app.contract import embeddings, next_tokens
 from app.contract.architectures import Family
 from app.contract.events import Notice, Resumed, Run
 from app.contract.job_file import JobFile
@@ -50,6 +50,7 @@ from worker.engine.teacher import Ensemble, Seat, Teacher
 from worker.engine.teacher_features import Ears, TeacherFeatures
 from worker.engine.teacher_features import Store as FeatureStore
 from worker.engine.trace import Trace
+from worker.engine.units import samples_at_once
 from worker.engine.views import Views
 
 _COSMETIC = {"name", "priority", "max_attempts", "labels", "export"}
@@ -74,13 +75,16 @@ class Bench:
         weights = job.student.weights
         self.stored = load_network(folder, weights, "student", self.device) if weights else None
         transfer_set = load_transfer_set(folder, job.transfer_set, self.device, job.resident_bytes)
-        embedding = embeddings.taught_by([teacher.architecture for teacher in job.teachers])
-        transfer_set = without_labels(transfer_set) if embedding else transfer_set
+        teachers = [teacher.architecture for teacher in job.teachers]
+        embedding = embeddings.taught_by(teachers)
+        unasked = embedding or next_tokens.taught_by(teachers)
+        transfer_set = without_labels(transfer_set) if unasked else transfer_set
         self.transfer_set, self.class_orders = class_order.arranged(job, transfer_set)
         check(job, self.transfer_set)
         self.preparation = Preparation(job, self.transfer_set)
         self.transfer_set = self.preparation.transfer_set
-        self._tell_unseen()
+        for notice in self.preparation.notices:
+            self._tell(notice)
         self.objectives = [self._taking_part(terms) for _, terms in job.spec.objectives]
         """The terms of each stage that take part, and those of the main training last."""
         self._check_stopping()
@@ -88,8 +92,9 @@ class Bench:
         for teacher, stored, sight in zip(job.teachers, self.teachers, self.teacher_sights, strict=True):
             trial.check_teacher(teacher.architecture, stored.network, sight, self.plan)
         trial.check_student(job.student.architecture, self.student_sight, self.plan)
+        classes = job.student.architecture.classes
         self.evaluator = Evaluator(
-            self.transfer_set, self.student_sight, stop, self.plan.batch_size, embedding=embedding
+            self.transfer_set, self.student_sight, stop, self.plan.batch_size, classes, embedding=embedding
         )
         made_on = surroundings.exactness(self.device, self.precision)
         self.checkpoints = Checkpoints(folder / "checkpoints", self.fingerprint, made_on)
@@ -120,8 +125,8 @@ class Bench:
             rows_N, kept = rows[part].to(self.device), None if whole or part != "train" else top
             its_units = units.within(rows_N)
             keeps = logits_kept(len(its_units), classes, kept)
-            where = self._place(self.targets_key(number, part, whole=whole))
-            return SoftTargets(where, rows_N, keeps, predict, self.stop.check, its_units)
+            where, at_once = self._place(self.targets_key(number, part, whole=whole)), samples_at_once(units, classes)
+            return SoftTargets(where, rows_N, keeps, predict, self.stop.check, its_units, at_once)
 
         predict = self._ensemble().logits
         return Targets(self.views, predict, rows, units, open_store, looks, self._tell, coarse=top is not None)
@@ -141,14 +146,6 @@ class Bench:
         spec = self.job.spec.model_copy(update={"soft_targets": kept})
         pinned = self.job.model_copy(update={"teachers": teachers, "transfer_set": data, "spec": spec})
         return key_of(pinned, number, part, taps)
-
-    def _tell_unseen(self) -> None:
-        if unseen := self.preparation.unseen:
-            whole = len(self.transfer_set.units)
-            self._tell(
-                f"{unseen:,} of {whole:,} words take no part, since a teacher or the student does not see them: they "
-                "lie beyond its max_tokens, or its tokenizer makes nothing of them."
-            )
 
     def _tell(self, text: str) -> None:
         self.reporter.report(Notice(text=text))
@@ -286,8 +283,15 @@ class Bench:
 
     def _settler(self, student: nn.Module) -> Settler:
         learning = self.job.student.architecture, student, self.student_sight
-        rows_N, labels_N = self.transfer_set.rows["train"], self.transfer_set.labels_N
-        return Settler(rows_N, labels_N, self.job.student.architecture.classes, learning, self._cast, self.class_orders)
+        rows_N = self.transfer_set.rows["train"]
+        return Settler(
+            rows_N,
+            self.transfer_set.classes_of_samples,
+            self.job.student.architecture.classes,
+            learning,
+            self._cast,
+            self.class_orders,
+        )
 
     @property
     def _cast(self) -> list[tuple[Family, nn.Module, Sight]]:

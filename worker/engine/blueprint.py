@@ -104,8 +104,9 @@ def made_up(architecture: Family, samples: int, shape: tuple[int, ...]) -> Input
     if architecture.embeds() is None:
         return torch.empty(samples, *shape, device="meta")
     ids_BL = torch.empty(samples, *shape, dtype=torch.int64, device="meta")
-    # Of lists of words, each is one token.
-    heads_A = torch.arange(ids_BL.numel(), device="meta") if architecture.tags_words() else None
+    # Of lists of words, each is one token; where tokens are predicted, here the one after the last is, too.
+    by_token = architecture.tags_words() or architecture.predicts_tokens()
+    heads_A = torch.arange(ids_BL.numel(), device="meta") if by_token else None
     return Tokens(ids_BL, ids_BL.bool(), torch.full((samples,), shape[0], device="cpu"), heads_A)
 
 

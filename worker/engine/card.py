@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from app.contract.report import Scores
+from app.contract.report import Evaluated, Scores
 from worker.engine import loading
 from worker.engine.distilled import Distilled
 
@@ -35,6 +35,7 @@ def _title(made: Distilled) -> str:
 
 def _front_matter(made: Distilled) -> str:
     task, accuracy = _TASKS[made.sample_kind], made.report.student.accuracy
+    task = "text-generation" if made.job.student.architecture.predicts_tokens() else task
     fields: dict[str, Any] = {
         "library_name": loading.library(made),
         "pipeline_tag": task,
@@ -50,7 +51,7 @@ def _front_matter(made: Distilled) -> str:
     return "---\n" + yaml.safe_dump(fields, sort_keys=False, allow_unicode=True) + "---"
 
 
-def _on(made: Distilled) -> Any:
+def _on(made: Distilled) -> Evaluated:
     return made.report.evaluated_on
 
 
@@ -60,10 +61,13 @@ def _what(made: Distilled) -> str:
     classes = made.job.student.architecture.classes
     names = f": {', '.join(map(_code, made.class_names[:50]))}" if made.class_names else ""
     more = " and others (all in `manifest.json`)" if len(made.class_names) > 50 else ""
+    does = f"It tells {classes:,} classes apart{names}{more}"
+    if made.job.student.architecture.predicts_tokens():
+        does = f"It predicts the next of {classes:,} tokens"
     return (
         f"# {html.escape(_title(made))}\n\n"
         f"A network of the kind `{made.kind}` with {student.parameters:,} parameters, distilled by Stillhouse from "
-        f"{who} with {teacher.parameters:,}. It tells {classes:,} classes apart{names}{more}."
+        f"{who} with {teacher.parameters:,}. {does}."
     )
 
 
@@ -98,11 +102,20 @@ def _scores(made: Distilled) -> str:
     if report.student.entities:
         shown = ("-" if scores.entities is None else f"{scores.entities.f1:.2%}" for scores in networks.values())
         lines.insert(3, "| F1 of entities | " + " | ".join(shown) + " |")
-    whole = f"{on.samples:,} samples" if on.words is None else f"{on.words:,} words in {on.samples:,} samples"
-    measured = f"On {whole} of the {on.split} split, of which {on.labelled:,} carry a label."
+    if report.student.perplexity:
+        shown = ("-" if scores.perplexity is None else f"{scores.perplexity:,.2f}" for scores in networks.values())
+        lines.insert(3, "| Perplexity | " + " | ".join(shown) + " |")
+    measured = f"On {_counted(on)} of the {on.split} split, of which {on.labelled:,} carry a label."
     control = "The control is the same student, seed and budget without the teacher, on labels alone."
     missing = f"There is no control: {report.control_missing}"
     return f"## Scores\n\n{measured} {control if report.control else missing}\n\n" + "\n".join(lines)
+
+
+def _counted(on: Evaluated) -> str:
+    samples = f"{on.samples:,} samples"
+    if on.tokens is not None:
+        return f"{on.tokens:,} tokens in {samples}"
+    return samples if on.words is None else f"{on.words:,} words in {samples}"
 
 
 def _shown(scores: Scores, field: str, form: str) -> str:

@@ -1,6 +1,7 @@
 """Texts as a network reads them.
 
-N = samples, B = batch, L = tokens of the longest text, T = tokens of all texts, A = words of all lists.
+N = samples, B = batch, L = tokens of the longest text, T = tokens of all texts, A = words of all lists, or
+tokens of all texts that another follows.
 """
 
 from collections.abc import Sequence
@@ -11,8 +12,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from app.contract.architectures import Family
 from worker.engine.samples import Raw, TextSamples, Tokens, WordSamples
-from worker.engine.units import Wordwise
+from worker.engine.units import Wordwise, ranges
 
 Spelled = tuple[list[int], list[int]]
 """The tokens of a list of words, and the place among them of each word's first one, -1 where it has none."""
@@ -73,6 +75,39 @@ class WordReading(Reading):
 
     def _encoded(self, texts: Any) -> "EncodedWords":
         return EncodedWords(self._encoder.spell(texts), self._encoder.padding, self._device)
+
+
+class TokenReading(Reading):
+    """The same of texts whose tokens are predicted."""
+
+    def _encoded(self, texts: Any) -> "EncodedTokens":
+        return EncodedTokens(self._encoder.encode(texts), self._encoder.padding, self._device)
+
+
+def reading_of(architecture: Family) -> type[Reading]:
+    """Return how texts are read for a network."""
+    if architecture.tags_words():
+        return WordReading
+    return TokenReading if architecture.predicts_tokens() else Reading
+
+
+class EncodedTokens(Encoded):
+    """Texts, encoded; a batch knows where each token stands that another follows, and the set, which one follows."""
+
+    def __init__(self, numbers: Sequence[Sequence[int]], padding: int, device: torch.device) -> None:
+        super().__init__(numbers, padding, device)
+        self.units = Wordwise(self.lengths_N - 1)
+        """Of each text all tokens but the last."""
+
+    def following(self) -> Tensor:
+        """Return the tokens (A,) that follow, int64, on the device."""
+        starts_N = self.lengths_N.cumsum(0) - self.lengths_N
+        return self._ids_T[ranges(starts_N + 1, self.lengths_N - 1).to(self._ids_T.device)].long()
+
+    def take(self, rows_B: Tensor) -> Tokens:
+        tokens = super().take(rows_B)
+        starts_B = torch.arange(len(rows_B)) * tokens.ids_BL.shape[1]
+        return replace(tokens, heads_A=ranges(starts_B, tokens.lengths_B - 1).to(rows_B.device))
 
 
 class EncodedWords(Encoded):

@@ -13,6 +13,7 @@ from worker.engine.modes import evaluating
 from worker.engine.objective import Objective
 from worker.engine.sight import Sight
 from worker.engine.stop import StopSignal
+from worker.engine.units import samples_at_once
 
 _BATCH = 256
 """Samples at once, unless training takes even more."""
@@ -25,7 +26,14 @@ class Evaluator:
     """Logits of a part of the transfer set, batch by batch, heeding a stop in between."""
 
     def __init__(
-        self, transfer_set: TransferSet, sight: Sight, stop: StopSignal, batch_size: int, *, embedding: bool = False
+        self,
+        transfer_set: TransferSet,
+        sight: Sight,
+        stop: StopSignal,
+        batch_size: int,
+        classes: int,
+        *,
+        embedding: bool = False,
     ) -> None:
         self.embedding = embedding
         """Whether what networks say are embeddings."""
@@ -33,7 +41,7 @@ class Evaluator:
         self.sight = sight
         """As the student sees it."""
         self._stop = stop
-        self._batch = max(batch_size, _BATCH)
+        self._batch = min(max(batch_size, _BATCH), samples_at_once(transfer_set.units, classes))
 
     def logits(self, network: nn.Module, part: str) -> Tensor:
         """Return a network's logits (N, C) on a part."""

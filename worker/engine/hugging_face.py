@@ -24,8 +24,9 @@ def write(out: Path, made: Distilled) -> None:
         return
     network: Any = blueprint.outline(architecture)
     config = network.config
-    names = made.class_names or tuple(f"LABEL_{number}" for number in range(architecture.classes))
-    config.id2label, config.label2id = dict(enumerate(names)), {name: number for number, name in enumerate(names)}
+    if not architecture.predicts_tokens():
+        names = made.class_names or tuple(f"LABEL_{number}" for number in range(architecture.classes))
+        config.id2label, config.label2id = dict(enumerate(names)), {name: number for number, name in enumerate(names)}
     config.architectures = [type(network).__name__]
     config.transformers_weights = student_file.NAME
     write_bytes(out / "config.json", config.to_json_string().encode())

@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from app.contract import embeddings, reading, tagging, teachable
+from app.contract import embeddings, next_tokens, reading, tagging, teachable
 from app.contract.architectures import Family, Onnx
 from app.contract.job_file import RESIDENT_BYTES, JobFile, NetworkInput, TransferSetInput
 from app.contract.preprocessing import Preprocessing
 from app.contract.states import FailureCode
 from app.contract.transfer import UNLABELLED
-from worker.engine import blueprint, build, key_maps, onnx_file, splits, tensor_file
+from worker.engine import blueprint, build, key_maps, onnx_file, splits, tensor_file, tied
 from worker.engine.architectures.onnx import Network
 from worker.engine.checkpoint import digest
 from worker.engine.failures import EngineFailure, Refused
@@ -98,6 +98,13 @@ class TransferSet:
             return self.labels_of(rows_B)
         return torch.zeros_like(rows_B)
 
+    @property
+    def classes_of_samples(self) -> Tensor:
+        """The class (N,) of each sample as a whole; -1 where it has none, or its words or tokens have classes."""
+        if isinstance(self.units, Samplewise):
+            return self.labels_N
+        return self.labels_N.new_full((len(self.samples),), UNLABELLED)
+
     def count_labelled(self, labels_B: Tensor) -> Tensor | int:
         """Return the number of labels in a batch of them, without waiting for the device."""
         return len(labels_B) if self.labelled_throughout else (labels_B != UNLABELLED).sum()
@@ -114,13 +121,15 @@ def load_network(folder: Path, source: NetworkInput, who: str, where: torch.devi
         expected = network.state_dict()
         tensors, _ = tensor_file.load(path)
         renamed = key_maps.rename(tensors, source.key_map)
+        needed = tied.needed(network, expected, renamed.values())
     except Refused as refusal:
         raise EngineFailure(FailureCode.INVALID_WEIGHTS, f"The {who} does not fit. {refusal}") from refusal
-    fit = compare(_shapes(tensors), renamed, _shapes(expected))
+    fit = compare(_shapes(tensors), renamed, _shapes(needed))
     if problems := fit.problems():
         raise EngineFailure(FailureCode.INVALID_WEIGHTS, f"The {who} does not fit. {' '.join(problems)}")
     own = {renamed[name]: tensor for name, tensor in tensors.items()}
-    network.load_state_dict({name: tensor.to(expected[name].dtype) for name, tensor in own.items()})
+    # What has been left out is the same as something that is there.
+    network.load_state_dict({name: tensor.to(expected[name].dtype) for name, tensor in own.items()}, strict=False)
     size = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
     return StoredNetwork(network.to(where), sha256, blueprint.size(source.architecture), size)
 
@@ -166,7 +175,7 @@ def _placed(samples: Samples, where: torch.device, resident_bytes: int) -> Sampl
 
 
 def without_labels(transfer_set: TransferSet) -> TransferSet:
-    """Return the set for those who learn embeddings: labels teach them nothing."""
+    """Return the set for those who learn embeddings, or next tokens: labels teach them nothing."""
     return replace(transfer_set, labels_N=torch.full_like(transfer_set.labels_N, UNLABELLED), class_names=())
 
 
@@ -177,6 +186,7 @@ def check(job: JobFile, transfer_set: TransferSet) -> None:
     unfit = (
         embeddings.refusals(job.spec, teachers, student),
         tagging.refusals(job.spec, teachers),
+        next_tokens.refusals(job.spec, *_reading(job)),
         teachable.refusals(job.spec, student.classes),
         teachable.refusals_of_rows(job.spec, len(transfer_set.rows["train"])),
     )
@@ -203,6 +213,11 @@ def _check_reader(who: str, architecture: Family, preprocessing: Preprocessing |
     fits = reading.refusal_of_trained if who == "teacher" else reading.refusal
     if reason := fits(architecture, preprocessing):
         raise EngineFailure(FailureCode.INVALID_SPEC, f"The {who} cannot read: {reason}.")
+
+
+def _reading(job: JobFile) -> tuple[list[next_tokens.Reader], next_tokens.Reader]:
+    *teachers, student = [(architecture, preprocessing) for _, architecture, preprocessing in readers(job)]
+    return teachers, student
 
 
 def readers(job: JobFile) -> list[tuple[str, Family, Preprocessing | None]]:

@@ -26,6 +26,10 @@ tokens = tokenizer(words, is_split_into_words=True, return_tensors="pt", truncat
 first = [tokens.word_ids().index(number) for number in range(len(words))]  # the first token of each word
 logits = model(**tokens).logits[0, first]
 """,
+    "causal_lm": """tokens = tokenizer("A text", return_tensors="pt", truncation=True)
+logits = model(**tokens).logits  # those at each token are about the next one
+text = tokenizer.decode(model.generate(**tokens, max_new_tokens=8)[0])
+""",
     "embedding": """hidden = model(**tokenizer(["A text."], return_tensors="pt", truncation=True)).last_hidden_state
 """,
 }

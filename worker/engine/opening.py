@@ -10,7 +10,7 @@ from torch import Tensor
 from app.contract.job_file import NetworkInput
 from app.contract.preprocessing import Image
 from worker.engine import build
-from worker.engine.encoding import Reading, WordReading
+from worker.engine.encoding import reading_of
 from worker.engine.inputs import load_network
 from worker.engine.preprocessing.image import Pixels
 from worker.engine.samples import Inputs, Raw
@@ -20,6 +20,7 @@ Student = Callable[[Raw], Tensor]
 """Samples as they lie in a transfer set to logits (B, C): B texts, or a tensor (B, ...); of pictures, 0 to 255.
 
 B lists of words give logits (A, C) for all of their words in a row; those of words beyond `max_tokens` are zeros.
+B texts give a language model's (A, C) for all of their tokens in a row, but each text's last.
 """
 
 
@@ -42,5 +43,4 @@ def _sight(source: NetworkInput, device: torch.device) -> Callable[[Raw], Inputs
         return as_they_are
     if isinstance(settings, Image):
         return Pixels(settings)
-    reads = WordReading if source.architecture.tags_words() else Reading
-    return reads(build.encoder(settings), device)
+    return reading_of(source.architecture)(build.encoder(settings), device)

@@ -9,8 +9,8 @@ from app.contract.architectures import Family
 from app.contract.job_file import JobFile
 from app.contract.preprocessing import Image, Preprocessing, Words
 from app.contract.states import FailureCode
-from worker.engine import build
-from worker.engine.encoding import Reading, WordReading
+from worker.engine import build, next_tokens
+from worker.engine.encoding import reading_of
 from worker.engine.failures import EngineFailure, Refused
 from worker.engine.inputs import TransferSet, readers
 from worker.engine.preprocessing import words
@@ -31,20 +31,24 @@ class Preparation:
         """The student's preprocessing with what it learnt from the training part: all that a user of it needs."""
         self.teacher_sights = [self._sight(who, teacher, settings) for who, teacher, settings in teachers]
         self.student_sight = self._sight("student", student, self.of_student)
-        self.transfer_set, self.unseen = self._narrowed()
-        """The set, in which words take part that every network gets to see; how many of them do not."""
+        self.transfer_set, self.notices = self._of_tokens(student) if student.predicts_tokens() else self._narrowed()
+        """The set as it is taught, and sentences for the user: of words those take part that every network gets to see,
+        and where tokens are predicted, each that another follows."""
 
-    def _narrowed(self) -> tuple[TransferSet, int]:
+    def _of_tokens(self, student: Family) -> tuple[TransferSet, list[str]]:
+        return next_tokens.predicting(self._transfer_set, self.student_sight, student.classes)
+
+    def _narrowed(self) -> tuple[TransferSet, list[str]]:
         units = self._transfer_set.units
         if not isinstance(units, Wordwise):
-            return self._transfer_set, 0
+            return self._transfer_set, []
         seen_A = torch.stack([sight.seen() for _, _, sight in self._made]).all(0)
         narrowed = replace(self._transfer_set, units=units.narrowed(seen_A))
         for part, rows in narrowed.rows.items():
             if len(rows) and not len(narrowed.usable_rows[part]):
                 text = f"No word of the {part} part is seen by teacher and student alike: raise max_tokens."
                 raise EngineFailure(FailureCode.INVALID_SPEC, text)
-        return narrowed, int((~seen_A).sum())
+        return narrowed, _unseen(int((~seen_A).sum()), len(units))
 
     def _whole(self, settings: Preprocessing | None, architecture: Family) -> Preprocessing | None:
         embedded, samples = architecture.embeds(), self._transfer_set.samples
@@ -78,6 +82,13 @@ class Preparation:
         if (embedded := architecture.embeds()) is not None and encoder.size > embedded:
             text = f"The {who} cannot read: its preprocessing has {encoder.size:,} tokens, and it embeds {embedded:,}."
             raise EngineFailure(FailureCode.INVALID_SPEC, text)
-        reads = WordReading if isinstance(samples, WordSamples) else Reading
-        reading = reads(encoder, self._transfer_set.device)
+        reading = reading_of(architecture)(encoder, self._transfer_set.device)
         return Sight(samples, reading, reading.of_set(samples))
+
+
+def _unseen(words: int, of: int) -> list[str]:
+    text = (
+        f"{words:,} of {of:,} words take no part, since a teacher or the student does not see them: they lie beyond "
+        "its max_tokens, or its tokenizer makes nothing of them."
+    )
+    return [text] if words else []

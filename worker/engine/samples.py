@@ -1,4 +1,7 @@
-"""What a transfer set holds, before any network's preprocessing. N = samples, B = batch, L = tokens, A = words."""
+"""What a transfer set holds, before any network's preprocessing.
+
+N = samples, B = batch, L = tokens, A = words, or tokens that another follows.
+"""
 
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
@@ -21,7 +24,8 @@ class Tokens:
     """int64, always on the CPU: packing and checks need them there, and must not wait for a device. At least 1."""
     heads_A: Tensor | None = None
     """Of lists of words: where the first token of each word stands in the batch's (B · L), list by list; -1 where the
-    word has none, because it was cut off or nothing was left of it. int64."""
+    word has none, because it was cut off or nothing was left of it. Of texts whose tokens are predicted: where each
+    token stands that another follows. int64."""
 
     def __len__(self) -> int:
         return len(self.ids_BL)

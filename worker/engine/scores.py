@@ -11,7 +11,7 @@ from torch.nn.functional import log_softmax
 
 from app.contract.architectures import Family
 from app.contract.report import Confusion, EntityScores, Evaluated, Scores
-from worker.engine import blueprint, calibration
+from worker.engine import blueprint, calibration, tied
 from worker.engine.confusion import confusion
 from worker.engine.embedding_scores import embedding_scores
 from worker.engine.entity_scores import entity_scores, names_entities
@@ -20,6 +20,7 @@ from worker.engine.inputs import StoredNetwork, TransferSet
 from worker.engine.latency import median_latency_ms
 from worker.engine.sight import Sight
 from worker.engine.targets import Targets
+from worker.engine.units import Samplewise
 
 _ABOUT_CLASSES: dict[str, Any] = dict.fromkeys(
     ("accuracy", "agreement", "kl_to_teacher", "nll", "ece", "ece_scaled", "scaling_temperature")
@@ -30,11 +31,13 @@ _PREFERRED = ("test", "validation", "train")
 def evaluated_on(transfer_set: TransferSet) -> Evaluated:
     """Return which part the report looks at: test, else validation, else train."""
     split = next(part for part in _PREFERRED if len(transfer_set.rows[part]))
+    by_part = not isinstance(transfer_set.units, Samplewise)
     (labelled, unlabelled), (to_fit_on, _) = transfer_set.counts[split], transfer_set.counts["validation"]
     return Evaluated(
         split=split,
         samples=len(transfer_set.rows[split]),
         words=labelled + unlabelled if transfer_set.samples.kind == "words" else None,
+        tokens=labelled if transfer_set.samples.kind == "text" and by_part else None,
         labelled=labelled,
         scaled_on="validation" if to_fit_on else split if labelled else None,
     )
@@ -73,7 +76,8 @@ class Scorer:
         return self._score({name: _sum([cost[name] for cost in costs]) for name in costs[0]}, part, fitted)
 
     def _cost_of_student(self, network: nn.Module, architecture: Family) -> dict[str, Any]:
-        size = sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
+        stored = tied.stored(architecture, network.state_dict())
+        size = sum(tensor.numel() * tensor.element_size() for tensor in stored.values())
         return self._cost(network, architecture, (blueprint.size(architecture), size), self.evaluator.sight)
 
     def confusions(self, student: nn.Module) -> list[Confusion]:
@@ -105,10 +109,12 @@ class Scorer:
         teacher_NC, labels_N = self._teacher_logits(self.where.split), self._labels(self.where.split)
         if self.evaluator.embedding:
             return Scores(**_ABOUT_CLASSES, embedding=embedding_scores(logits_NC, teacher_NC), **cost)
+        against = _against_labels(logits_NC, labels_N)
         return Scores(
             agreement=float((logits_NC.argmax(1) == teacher_NC.argmax(1)).double().mean()),
             kl_to_teacher=calibration.divergence(teacher_NC, logits_NC),
-            **_against_labels(logits_NC, labels_N),
+            **against,
+            perplexity=math.exp(against["nll"]) if self.where.tokens else None,
             entities=self._entities(logits_NC, labels_N),
             **_scaled(logits_NC, labels_N, fitted_NC, self._labels(self.where.scaled_on)),
             **cost,

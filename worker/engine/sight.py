@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from worker.engine.encoding import Encoded, EncodedWords
+from worker.engine.encoding import Encoded, EncodedTokens, EncodedWords
 from worker.engine.samples import Inputs, Raw, Samples
+from worker.engine.units import Wordwise
 from worker.engine.views import Look
 
 Preprocessing = Callable[[Raw], Inputs]
@@ -30,6 +31,11 @@ class Sight:
         """Return which words (A,) of a set of lists the network gets to see, on the CPU."""
         assert isinstance(self._encoded, EncodedWords)
         return self._encoded.seen
+
+    def next_tokens(self) -> tuple[Wordwise, Tensor]:
+        """Return what is predicted of texts, and the token (A,) that each of these is, on the set's device."""
+        assert isinstance(self._encoded, EncodedTokens)
+        return self._encoded.units, self._encoded.following()
 
     def plain(self, rows_B: Tensor) -> Inputs:
         """Return the inputs of samples as they are."""

@@ -65,19 +65,23 @@ class SoftTargets(Generic[Said, Read]):
         predict: Callable[[Tensor], Said],
         pause: Callable[[], None] = lambda: None,
         units: Units | None = None,
+        at_once: int | None = None,
     ) -> None:
         """`rows_N`: the part's rows, ascending, on the device; `predict` tells what is said of rows (logits (R, C)).
 
         `pause` is called between blocks and may raise. `units`: those of the part; by default each sample is one.
+        `at_once`: of so many samples the teacher can speak at once, where they are fewer than usual.
         """
         self._rows_N, self._kept, self._predict, self._pause = rows_N, kept, predict, pause
         self._units = Samplewise(len(rows_N)) if units is None else units
+        usual = _BLOCK[rows_N.device.type]
+        self._own_block = min(usual, at_once or usual)
         self._open(place)
         self._flushed = time.monotonic()
         self._dirty = False
 
     def _open(self, place: Place) -> None:
-        own = _BLOCK[self._rows_N.device.type]
+        own = self._own_block
         self.made_on = ""
         """The machine that made them, where that is one of another kind."""
         for path in [] if place.path.exists() else place.elsewhere():

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from app.contract.preprocessing import Preprocessing
-from worker.engine import key_maps, tensor_file
+from worker.engine import key_maps, tensor_file, tied
 from worker.engine.checkpoint import digest, publish
 from worker.engine.distilled import Distilled
 from worker.engine.state import Tensors
@@ -26,6 +26,7 @@ def write(out: Path, made: Distilled) -> str:
 
 def _write(path: Path, made: Distilled, weights: Tensors) -> str:
     student = made.job.student
+    weights = tied.stored(student.architecture, weights) if made.own_names else weights
     names = key_maps.exported(weights, student.key_map)
     temporary = path.with_name(f"{path.name}.tmp")
     metadata = {

@@ -166,7 +166,7 @@ def _name(number: int, part: str, whole: bool) -> str:  # noqa: FBT001 - a part 
 
 def _numbered(rows: Mapping[str, Tensor]) -> Tensor:
     """Return the number of each sample's part (N,)."""
-    part_N = torch.zeros(sum(map(len, rows.values())), dtype=torch.int8)
+    part_N = torch.zeros(1 + max(int(found.max()) for found in rows.values() if len(found)), dtype=torch.int8)
     for number, found in enumerate(rows.values()):
         part_N[found] = number
     return part_N

@@ -7,7 +7,7 @@ from app.contract.architectures import Family
 from app.contract.job_file import JobFile
 from app.contract.states import FailureCode
 from app.contract.students import unstarted
-from worker.engine import blueprint
+from worker.engine import blueprint, build
 from worker.engine.failures import EngineFailure, Refused
 from worker.engine.plan import Plan
 from worker.engine.samples import Inputs
@@ -42,6 +42,8 @@ def check_teacher(architecture: Family, network: nn.Module, sight: Sight, plan: 
 
 def check_student(architecture: Family, sight: Sight, plan: Plan) -> None:
     """Raise EngineFailure where the student cannot take the samples in batches as the plan cuts them."""
+    if architecture.predicts_tokens():
+        _require_built(architecture)
     reason = _misfit(architecture, sight, plan, plan.smallest_part, training=True)
     if not reason:
         return
@@ -52,6 +54,14 @@ def check_student(architecture: Family, sight: Sight, plan: Plan) -> None:
         f"{plan.draws} samples leave: choose another batch_size or accumulation."
     )
     raise EngineFailure(FailureCode.INVALID_SPEC, text)
+
+
+def _require_built(architecture: Family) -> None:
+    # Whether it looks ahead at what it is to predict shows in its values alone.
+    try:
+        build.network(architecture)
+    except Refused as refusal:
+        raise EngineFailure(FailureCode.INVALID_SPEC, f"The student cannot be built. {refusal}") from refusal
 
 
 def _misfit(architecture: Family, sight: Sight, plan: Plan, samples: int, *, training: bool) -> str | None:

@@ -1,4 +1,6 @@
-"""What is predicted: a sample as a whole, or each of its words. Labels, logits and soft targets have a row for each.
+"""What is predicted: a sample as a whole, each of its words, or each next token of a text.
+
+Labels, logits and soft targets have a row for each.
 
 N = samples, B = batch of them, A = all units of some samples, U = those of them that take part.
 """
@@ -11,6 +13,9 @@ from torch import Tensor
 
 from worker.engine.samples import Samples, WordSamples
 
+_AT_ONCE = 2**27
+"""Logits that are made at once where nothing is learnt from them."""
+
 
 class Units(Protocol):
     """The units of a set, numbered through it in the order of its samples."""
@@ -21,6 +26,11 @@ class Units(Protocol):
 
     def of(self, rows_B: Tensor) -> Tensor:
         """Return the numbers (U,) of the units of some samples that take part, sample by sample, on their device."""
+        ...
+
+    @property
+    def most(self) -> int:
+        """The most that a sample has."""
         ...
 
     def owners(self, rows_B: Tensor) -> Tensor:
@@ -49,6 +59,10 @@ class Samplewise:
     def __len__(self) -> int:
         return self._samples
 
+    @property
+    def most(self) -> int:
+        return 1
+
     def of(self, rows_B: Tensor) -> Tensor:
         return rows_B
 
@@ -66,7 +80,10 @@ class Samplewise:
 
 
 class Wordwise:
-    """Each sample has as many units as words, and some of them may take no part. All of it lies on the CPU."""
+    """Each sample has as many units as words, or tokens to be predicted, and some of them may take no part.
+
+    All of it lies on the CPU.
+    """
 
     def __init__(self, counts_N: Tensor, taking_part_A: Tensor | None = None) -> None:
         """`counts_N`: words of each sample; `taking_part_A`: bool, by default all."""
@@ -82,6 +99,10 @@ class Wordwise:
 
     def __len__(self) -> int:
         return len(self._taking_part_A)
+
+    @property
+    def most(self) -> int:
+        return int(self._counts_N.max())
 
     def of(self, rows_B: Tensor) -> Tensor:
         rows = rows_B.cpu()
@@ -116,6 +137,11 @@ def units_of(samples: Samples) -> Units:
     if isinstance(samples, WordSamples):
         return Wordwise(torch.tensor([*map(len, samples.lists)]))
     return Samplewise(len(samples))
+
+
+def samples_at_once(units: Units, classes: int) -> int:
+    """Return of how many samples a network can say everything at once."""
+    return max(1, _AT_ONCE // (max(1, units.most) * classes))
 
 
 def ranges(starts_B: Tensor, counts_B: Tensor) -> Tensor:

@@ -63,6 +63,10 @@ class Family(Contract):
         """Return whether it answers for each word of a list, and not for the whole sample."""
         return False
 
+    def predicts_tokens(self) -> bool:
+        """Return whether it answers for each token of a text with what the next one is; `classes` are the tokens."""
+        return False
+
     def embeds(self) -> int | None:
         """Return how many different tokens it knows; None where it does not read tokens."""
         return None

@@ -1,10 +1,10 @@
-"""Classifiers of texts and of words, and sentence embeddings, of the transformers library, by their configuration."""
+"""Classifiers of texts and words, sentence embeddings and causal language models of the transformers library."""
 
 import re
 from collections.abc import Iterator
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from app.contract.architectures.family import Family
 from app.contract.samples import SampleKind
@@ -30,7 +30,9 @@ _AUTO_CLASSES = {
     "sequence_classification": "AutoModelForSequenceClassification",
     "token_classification": "AutoModelForTokenClassification",
     "embedding": "AutoModel",
+    "causal_lm": "AutoModelForCausalLM",
 }
+_WITHOUT_ONNX = frozenset({"token_classification", "causal_lm"})
 _COUNT_FROM_PADDING = frozenset({
     "camembert", "data2vec-text", "ibert", "longformer", "luke", "mpnet", "roberta", "roberta-prelayernorm",
     "xlm-roberta", "xlm-roberta-xl", "xmod",
@@ -41,8 +43,9 @@ _COUNT_FROM_PADDING = frozenset({
 class Transformers(Family):
     """What transformers builds from a config.json for texts as wholes or for their words, never with code of others.
 
-    Parameter names are the library's own: `AutoModelForSequenceClassification`, `AutoModelForTokenClassification`, or
-    `AutoModel` for embeddings, opens a student beside its config. The worker needs `stillhouse[transformers]`.
+    Parameter names are the library's own: `AutoModelForSequenceClassification`, `AutoModelForTokenClassification`,
+    `AutoModelForCausalLM`, or `AutoModel` for embeddings, opens a student beside its config. The worker needs
+    `stillhouse[transformers]`.
     """
 
     title: ClassVar[str] = "Transformer of the transformers library"
@@ -53,9 +56,12 @@ class Transformers(Family):
     config: dict[str, Any] = Field(max_length=500)
     """What config.json holds: `model_type`, `vocab_size`, and the sizes of the network."""
 
-    task: Literal["sequence_classification", "token_classification", "embedding"] = "sequence_classification"
+    task: Literal["sequence_classification", "token_classification", "embedding", "causal_lm"] = (
+        "sequence_classification"
+    )
     """`token_classification`: a class for each word of a list, read off its first token. `embedding`: the body alone,
-    its last hidden states pooled; `classes` is then the width of an embedding."""
+    its last hidden states pooled; `classes` is then the width of an embedding. `causal_lm`: for each token of a text
+    what the next one is; `classes` is then the config's `vocab_size`."""
     pooling: Literal["mean", "cls"] = "mean"
     """Of an embedding: the mean over all tokens but padding, or the first token."""
     normalize: bool = False
@@ -78,6 +84,14 @@ class Transformers(Family):
             raise ValueError("the field 'vocab_size' is missing: a whole number from 3 to 2,000,000")
         return config
 
+    @model_validator(mode="after")
+    def _tells_tokens_apart(self) -> Self:
+        if self.predicts_tokens() and self.classes != self.embeds():
+            raise ValueError(
+                f"of the task causal_lm the classes are the tokens, {self.embeds():,} of them (vocab_size)"
+            )
+        return self
+
     def refuses(self, kind: SampleKind, shape: tuple[int, ...]) -> str | None:
         if kind == "words" and not self.tags_words():
             return f"of the task {self.task} it takes texts as wholes, and these are lists of words"
@@ -91,8 +105,8 @@ class Transformers(Family):
         return None
 
     def refuses_onnx(self) -> str | None:
-        if self.tags_words():
-            return "a student of the task token_classification is not exported as ONNX: open it with transformers"
+        if self.task in _WITHOUT_ONNX:
+            return f"a student of the task {self.task} is not exported as ONNX: open it with transformers"
         return super().refuses_onnx()
 
     def shares_names(self, other: Family) -> bool:
@@ -110,6 +124,9 @@ class Transformers(Family):
 
     def tags_words(self) -> bool:
         return self.task == "token_classification"
+
+    def predicts_tokens(self) -> bool:
+        return self.task == "causal_lm"
 
     def embeds(self) -> int:
         return int(self.config["vocab_size"])

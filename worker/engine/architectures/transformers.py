@@ -1,6 +1,7 @@
-"""Classifiers of texts and words, and embeddings, of the transformers library, with its own parameter names.
+"""Classifiers of texts and words, embeddings and language models of the transformers library, by its own names.
 
-B = batch, L = tokens, A = words of all lists, C = classes, D = numbers of a hidden state and of an embedding.
+B = batch, L = tokens, A = words of all lists, or tokens that another follows, C = classes, D = numbers of a state
+or an embedding.
 """
 
 import inspect
@@ -17,6 +18,7 @@ from app.contract.architectures import Transformers
 from app.contract.base import did_you_mean
 from worker.engine import torchvision_operators
 from worker.engine.failures import Refused
+from worker.engine.modes import evaluating
 from worker.engine.samples import Tokens
 from worker.engine.taps.ears import Ears, Removable
 from worker.engine.taps.point import Point
@@ -27,6 +29,8 @@ class _Reader:
 
     ears: Ears
     """Who listens to its hidden states, by their numbers."""
+    always: dict[str, Any]
+    """What it is told beside the tokens."""
 
     def forward(self, tokens: Tokens) -> Tensor:
         logits_BC: Tensor = self._answer(tokens).logits
@@ -37,7 +41,7 @@ class _Reader:
         padding: int = self.config.pad_token_id  # type: ignore[attr-defined]  # the library's
         ids_BL = torch.where(tokens.mask_BL, tokens.ids_BL, padding) if tokens.padded else tokens.ids_BL
         mask_BL = tokens.mask_BL.long() if tokens.padded else None
-        asked = {"output_hidden_states": True} if self.ears else {}
+        asked = self.always | ({"output_hidden_states": True} if self.ears else {})
         said = super().forward(input_ids=ids_BL, attention_mask=mask_BL, **asked)  # type: ignore[misc]  # the library's
         if self.ears:
             self._tell(said.hidden_states or (), tokens)
@@ -60,7 +64,7 @@ class _Reader:
 
 
 class _Tagger(_Reader):
-    """The same of a network that tells classes of tokens apart: answers for each word, by its first token."""
+    """The same of a network that says something of each token: answers for words by their first one, or for tokens."""
 
     def forward(self, tokens: Tokens) -> Tensor:
         assert tokens.heads_A is not None
@@ -86,7 +90,7 @@ class _Embedder(_Reader):
 
 
 _READERS: dict[str, type[_Reader]] = {
-    "sequence_classification": _Reader, "token_classification": _Tagger, "embedding": _Embedder
+    "sequence_classification": _Reader, "token_classification": _Tagger, "embedding": _Embedder, "causal_lm": _Tagger
 }  # fmt: skip
 
 
@@ -107,8 +111,12 @@ def build(family: Transformers) -> nn.Module:
     reader = _READERS[family.task]
     # Called as its class in full: by that the library looks up which hidden states it can tell.
     names = {"__module__": own.__module__, "__qualname__": own.__qualname__}
-    network.__class__ = type(own.__name__, (reader, own), {"family": family, **names})
+    # A memory of what was read serves those who go on writing.
+    always = {"use_cache": False} if "use_cache" in inspect.signature(own.forward).parameters else {}
+    network.__class__ = type(own.__name__, (reader, own), {"family": family, "always": always, **names})
     setattr(network, "ears", Ears())  # noqa: B010 - a plain assignment has another type here
+    if family.predicts_tokens():
+        _require_causal(network, config.model_type, family.classes - 1)
     return _body(network, family) if family.gives_embeddings() else network
 
 
@@ -119,6 +127,24 @@ def points(network: nn.Module) -> dict[str, Point]:
     """Return the hidden states, as the library itself tells them: those before the first layer, and after each."""
     count: int = network.config.num_hidden_layers  # type: ignore[union-attr, assignment]  # the library's
     return {f"hidden:{number}": Point("", state=number) for number in range(count + 1)}
+
+
+def _require_causal(network: nn.Module, kind: str, last: int) -> None:
+    """Raise Refused where what is said of a token depends on those after it; without memory nobody can tell.
+
+    `last`: the number of the vocabulary's last token.
+    """
+    where = next(network.parameters()).device
+    if where.type == "meta":
+        return
+    mask_BL = torch.ones(2, 4, dtype=torch.bool, device=where)
+    # The last ones of a vocabulary hardly ever mean something of their own, as padding does.
+    ids_BL = last - torch.tensor([[0, 1, 2, 0], [0, 1, 2, 1]], device=where)
+    heads_A = torch.tensor([0, 1, 2, 4, 5, 6], device=where)
+    with evaluating(network):
+        said_AC = network(Tokens(ids_BL, mask_BL, torch.tensor([4, 4]), heads_A))
+    if not torch.allclose(said_AC[:3], said_AC[3:], rtol=1e-3, atol=1e-6):
+        raise Refused(f"A {kind} sees the tokens that it is to predict; of some kinds is_decoder in the config helps.")
 
 
 def _body(network: nn.Module, family: Transformers) -> nn.Module:
@@ -132,37 +158,36 @@ def _body(network: nn.Module, family: Transformers) -> nn.Module:
 
 
 def _config(library: ModuleType, family: Transformers) -> Any:
-    known = getattr(library.models.auto.modeling_auto, _KNOWN[family.tags_words()])
+    known = getattr(library.models.auto.modeling_auto, f"MODEL_FOR_{_KNOWN[family.task][0]}_MAPPING_NAMES")
     settings = dict(family.config)
     kind = settings.pop("model_type")
     if kind not in known:
         near = did_you_mean(kind, known)
         raise Refused(
-            f"transformers {library.__version__} has no {_classifier(family)} of the type '{kind}'{near or '.'}"
+            f"transformers {library.__version__} has no {_KNOWN[family.task][1]} of the type '{kind}'{near or '.'}"
         )
     try:
-        labels = {} if family.gives_embeddings() else {"num_labels": family.classes}
+        classifies = family.task.endswith("classification")
+        labels = {"num_labels": family.classes} if classifies else {}
         config = library.AutoConfig.for_model(kind, **settings, **labels)
     except (MemoryError, Refused):
         raise
     except Exception as error:
         raise _refused(library, error) from error
     if config.is_encoder_decoder:
-        raise Refused(f"A {kind} has a decoder of its own, which classifies by an end token: not supported.")
+        raise Refused(f"A {kind} has a decoder of its own: not supported.")
     if config.pad_token_id is None:
         config.pad_token_id = config.eos_token_id if isinstance(config.eos_token_id, int) else 0
     return config
 
 
 _KNOWN = {
-    False: "MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES",
-    True: "MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES",
+    "sequence_classification": ("SEQUENCE_CLASSIFICATION", "text classifier"),
+    "token_classification": ("TOKEN_CLASSIFICATION", "token classifier"),
+    "embedding": ("SEQUENCE_CLASSIFICATION", "text classifier"),
+    "causal_lm": ("CAUSAL_LM", "language model"),
 }
-"""The library's lists of types: whether they tag words."""
-
-
-def _classifier(family: Transformers) -> str:
-    return "token classifier" if family.tags_words() else "text classifier"
+"""The library's list of types for each task, and what they are called here."""
 
 
 def _refused(library: ModuleType, error: Exception) -> Refused:

@@ -1,4 +1,4 @@
-"""What the network of a Hugging Face folder is for: classes of texts or words, or embeddings and how these are made."""
+"""What the network of a Hugging Face folder is for: classes, embeddings and how these are made, or next tokens."""
 
 from typing import Any, Literal
 
@@ -6,9 +6,14 @@ from app.contract.registration import HuggingFace
 from worker.engine.failures import Refused
 from worker.engine.inspection.folder_archive import CONFIG, Folder
 
-Task = Literal["sequence_classification", "token_classification", "embedding"]
-_ENDINGS: dict[str, Task] = {"ForTokenClassification": "token_classification", "Model": "embedding"}
-"""Of the library's classes."""
+Task = Literal["sequence_classification", "token_classification", "embedding", "causal_lm"]
+_ENDINGS: dict[str, Task] = {
+    "ForTokenClassification": "token_classification",
+    "ForCausalLM": "causal_lm",
+    "LMHeadModel": "causal_lm",
+    "Model": "embedding",
+}
+"""Of the library's classes, in this order."""
 _WIDTHS = ("hidden_size", "dim", "n_embd", "d_model")
 _POOLING = "1_Pooling/config.json"
 _MODES = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
@@ -22,6 +27,13 @@ def task_of(config: dict[str, Any], wanted: HuggingFace) -> Task:
     named = config.get("architectures")
     name = str(named[0]) if isinstance(named, list) and named else ""
     return next((task for ending, task in _ENDINGS.items() if name.endswith(ending)), "sequence_classification")
+
+
+def language_model_of(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of `Transformers` that a language model has. Raises Refused."""
+    if not isinstance(config.get("vocab_size"), int):
+        raise Refused(f"The folder's {CONFIG} does not say how many tokens it tells apart (vocab_size).")
+    return {"task": "causal_lm", "classes": config["vocab_size"]}
 
 
 def embedding_of(folder: Folder) -> dict[str, Any]:

@@ -15,11 +15,11 @@ from app.contract.inspection import ModelInspection
 from app.contract.job_file import InspectModel
 from app.contract.problems import problems_of
 from app.contract.registration import HuggingFace, Resolved
-from worker.engine import blueprint, tensor_file
+from worker.engine import blueprint, tensor_file, tied
 from worker.engine.failures import Refused
 from worker.engine.fit import listed
 from worker.engine.inspection.folder_archive import CONFIG, Folder, read_folder
-from worker.engine.inspection.folder_task import embedding_of, task_of
+from worker.engine.inspection.folder_task import embedding_of, language_model_of, task_of
 from worker.engine.inspection.folder_tokenizer import tokenizer_of
 from worker.engine.inspection.folder_weights import tensors_of, under_own_names
 from worker.engine.inspection.models import judge, with_taps
@@ -27,6 +27,10 @@ from worker.engine.inspection.own_preprocessing import unusable
 from worker.engine.inspection.weights import Weights
 
 _SLACK = 64 * 2**20
+_WITHOUT_NAMES = {
+    "embedding": "gives embeddings and tells no classes apart",
+    "causal_lm": "predicts tokens, which its tokenizer names",
+}
 _WIDEST = 8
 """Bytes of a value."""
 
@@ -54,13 +58,16 @@ def _resolved(folder: Folder, subject: InspectModel) -> Resolved:
     assert isinstance(subject.architecture, HuggingFace)
     config = folder.table(CONFIG)
     task = task_of(config, subject.architecture)
+    names: list[str] = []
     if task == "embedding":
-        architecture, names = _transformers(config, embedding_of(folder)), []
+        architecture = _transformers(config, embedding_of(folder))
+    elif task == "causal_lm":
+        architecture = _transformers(config, language_model_of(config))
     else:
         names = _class_names(config)
         architecture = _transformers(config, {"task": task, "classes": len(names) or _num_labels(config)})
-    if task == "embedding" and subject.class_names:
-        raise Refused("The network gives embeddings and tells no classes apart: leave class_names out.")
+    if task in _WITHOUT_NAMES and subject.class_names:
+        raise Refused(f"The network {_WITHOUT_NAMES[task]}: leave class_names out.")
     if subject.class_names and len(subject.class_names) != architecture.classes:
         given = len(subject.class_names)
         raise Refused(f"The folder's {CONFIG} has {architecture.classes:,} classes, and {given:,} are named.")
@@ -118,7 +125,7 @@ def _held_against(
     left_out = sorted(found.keys() - own.keys()) if architecture.gives_embeddings() else []
     found = {name: tensor for name, tensor in found.items() if name not in left_out}
     weights = Weights("hugging face folder", found, ordered=False)
-    finding = judge(weights, own, {})
+    finding = judge(weights, tied.needed(network, own, found), {})
     assert resolved.preprocessing
     more = (unusable(resolved.preprocessing, architecture), _without_head(finding, architecture, network))
     problems = [*finding.problems, *(Problem(detail=f"{words}.") for words in more if words)]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from app.contract import inspection, reading
 from app.contract.architectures import Family, Onnx
@@ -13,7 +13,7 @@ from app.contract.inspection import ModelInspection
 from app.contract.job_file import InspectModel
 from app.contract.preprocessing import Preprocessing
 from app.contract.registration import HuggingFace
-from worker.engine import blueprint, key_maps, tensor_file
+from worker.engine import blueprint, key_maps, tensor_file, tied
 from worker.engine.failures import Refused
 from worker.engine.fit import Fit, Shape, compare, listed
 from worker.engine.inspection.black_boxes import inspect_onnx
@@ -31,8 +31,9 @@ def inspect_model(
     if isinstance(architecture, Onnx):
         return inspect_onnx(path, architecture, subject.key_map, max_parameters)
     try:
-        own = _outlined(architecture, max_parameters)
+        network = _outlined(architecture, max_parameters)
         weights = read_weights(path)
+        own = tied.needed(network, network.state_dict(), weights.tensors)
     except Refused as refusal:
         return ModelInspection(problems=_problems(refusal.problems))
     finding = _with_sight(judge(weights, own, subject.key_map), weights.metadata, architecture, subject.preprocessing)
@@ -48,15 +49,15 @@ def with_taps(finding: ModelInspection, architecture: Family) -> ModelInspection
     return finding.model_copy(update={"tap_sample": found[0], "taps": found[1]})
 
 
-def _outlined(architecture: Family, max_parameters: int | None) -> dict[str, Tensor]:
-    own: dict[str, Tensor] = blueprint.outline(architecture, max_parameters).state_dict()
+def _outlined(architecture: Family, max_parameters: int | None) -> nn.Module:
+    network = blueprint.outline(architecture, max_parameters)
     if reason := blueprint.own_misfit(architecture):
         raise Refused(f"The network does not run: {reason}.")
-    return own
+    return network
 
 
 def judge(weights: Weights, own: Mapping[str, Tensor], key_map: Mapping[str, str] | None) -> ModelInspection:
-    """Hold tensors against a network's own (its state dict, which needs no values)."""
+    """Hold tensors against those that a network needs (of its state dict, without values)."""
     expected = {name: tuple(tensor.shape) for name, tensor in own.items()}
     problems = _broken(weights.tensors)
     try:
