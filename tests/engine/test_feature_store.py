@@ -1,5 +1,6 @@
 """Features of teachers that are kept: computed once, and learnt from as if they were computed anew."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -61,9 +62,16 @@ def test_keeping_features_spares_the_teacher(
 
 
 def count_passes(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    from worker.engine.teacher import Teacher
     from worker.engine.teacher_features import Ears
 
-    counted, hear = {"teacher": 0}, Ears.hear
+    counted, hear, logits = {"teacher": 0, "outputs alone": 0}, Ears.hear, Teacher.logits
+
+    def answering(self: Teacher, inputs: Any) -> Any:
+        counted["outputs alone"] += len(inputs)
+        return logits(self, inputs)
+
+    monkeypatch.setattr(Teacher, "logits", answering)
 
     def counting(self: Ears, look: Look) -> Any:
         counted["teacher"] += len(look.rows_B)
@@ -73,8 +81,14 @@ def count_passes(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     return counted
 
 
-def test_fresh_views_are_heard_anew(tmp_path: Path, run_here: Callable[[Path], None]) -> None:
+def test_fresh_views_are_heard_anew_in_one_pass_for_outputs_and_features(
+    tmp_path: Path, run_here: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = laid(tmp_path, augmentation=[{"kind": "noise", "std": 0.1}])
+    counted = count_passes(monkeypatch)
     run_here(folder)
+    looks = json.loads((folder / "cache" / "looks.json").read_bytes())["fresh"]
+    assert counted["teacher"] >= looks[0] == 3 * 108
+    assert counted["outputs alone"] <= 108 + 12  # evaluations, and a trial; never a batch of training
     assert not list((folder / "cache").glob("*.safetensors.partial"))
     assert [event.type for event in events(folder)][-1] == "finished"

@@ -119,9 +119,9 @@ class TrainingRun:
             inputs = self.sight.of(look)
             with autocast(self.precision, self.plan.device):
                 said_AC, held = self.listener(inputs)
-            student_UC, said = units.among(part_B, said_AC), self._teacher(look)
+            student_UC, features = units.among(part_B, said_AC), self._features(look, held, index_B)
+            said = self._teacher(look)
             teacher_UC, top = (None, said) if isinstance(said, TopK) else (said, None)
-            features = self._features(look, held, index_B)
             asked = partial(self._ask, part_B, inputs)
             batch = Batch(student_UC.float(), teacher_UC, labels_U, *whole, position, blend, top, features, asked)
             loss, share_K = self.objective(batch)
@@ -145,7 +145,9 @@ class TrainingRun:
         return labelled(self.transfer_set.labels_of(index_B), blend), blend
 
     def _teacher(self, look: Look) -> Kept | None:
-        return self.targets.of_training(look) if self.objective.needs_outputs else None
+        if not self.objective.needs_outputs:
+            return None
+        return self.targets.of_training(look, self.teacher_features.said(look))
 
     def _features(self, look: Look, held: Features, index_B: Tensor) -> Held | None:
         if not self.objective.student_taps:

@@ -6,6 +6,7 @@ B = batch, U = its units (`worker.engine.units`), N = samples of the set, C = cl
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -18,8 +19,13 @@ from worker.engine.soft_targets import SoftTargets
 from worker.engine.units import Units
 from worker.engine.views import Look, Views
 
-Predict = Callable[[Look], Tensor]
-"""A look to logits of all its units."""
+
+class Predict(Protocol):
+    """A look to logits (A, C) of all its units; `said`: what teachers have said of it already, by their places."""
+
+    def __call__(self, look: Look, said: Mapping[int, Tensor] = ..., /) -> Tensor: ...
+
+
 Store = SoftTargets[Tensor, Kept]
 OpenStore = Callable[[int, str, bool, Callable[[Tensor], Tensor]], Store]
 """Makes the store of a view's number and a part; of all classes, or as the job keeps them."""
@@ -97,13 +103,16 @@ class Targets:
         finally:
             self.flush()
 
-    def of_training(self, look: Look) -> Kept:
-        """Return what is kept of a look at training samples, which must be complete; all logits of a fresh view."""
+    def of_training(self, look: Look, said: Mapping[int, Tensor] | None = None) -> Kept:
+        """Return what is kept of a look at training samples, which must be complete; all logits of a fresh view.
+
+        `said`: what members of the ensemble have said of this look already.
+        """
         if self.comes_again(look.number):
             return self._store(look.number, _TRAIN).read(look.rows_B)
         self._looks.add("fresh", computed=len(look.rows_B))
         # A copy, because autograd keeps no tensor that was made in inference mode.
-        return self._units.among(look.rows_B, self._predict(look).clone())
+        return self._units.among(look.rows_B, self._predict(look, said or {}).clone())
 
     def of_samples(self, rows_B: Tensor) -> Tensor:
         """Return the logits (U, C) of samples as they are, after computing what is missing."""

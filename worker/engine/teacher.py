@@ -1,8 +1,9 @@
 """The teachers: objects of their own, never trained. B = batch, C = classes, M = members, T = a teacher's classes."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 import torch
@@ -14,6 +15,8 @@ from worker.engine.failures import EngineFailure, Refused
 from worker.engine.samples import Inputs
 from worker.engine.sight import Sight
 from worker.engine.views import Look
+
+_NOTHING: Mapping[int, Tensor] = MappingProxyType({})
 
 
 class Teacher:
@@ -42,9 +45,12 @@ class Seat:
     order_C: Tensor | None = None
     """Where each of the student's classes stands among the teacher's own; None where they are the same."""
 
-    def logits(self, look: Look) -> Tensor:
-        """Return the logits (B, C) of one look; classes that the student does not learn are left out."""
-        said_BT = self.teacher.logits(self.sight.of(look))
+    def logits(self, look: Look, said_BT: Tensor | None) -> Tensor:
+        """Return the logits (B, C) of one look; classes that the student does not learn are left out.
+
+        `said_BT`: what the teacher has said of it already.
+        """
+        said_BT = self.teacher.logits(self.sight.of(look)) if said_BT is None else said_BT
         return said_BT if self.order_C is None else said_BT.index_select(1, self.order_C)
 
 
@@ -54,10 +60,10 @@ class Ensemble:
     def __init__(self, seats: Sequence[Seat], combine: Literal["probabilities", "logits"]) -> None:
         self._seats, self._combine = tuple(seats), combine
 
-    def logits(self, look: Look) -> Tensor:
-        """Return the logits (B, C) of one look."""
+    def logits(self, look: Look, said: Mapping[int, Tensor] = _NOTHING) -> Tensor:
+        """Return the logits (B, C) of one look. `said`: what members have said of it already, by their places."""
         with torch.inference_mode():
-            said_MBC = [seat.logits(look) for seat in self._seats]
+            said_MBC = [seat.logits(look, said.get(place)) for place, seat in enumerate(self._seats)]
             if len(said_MBC) == 1:
                 return said_MBC[0]
             shares = [seat.share for seat in self._seats]

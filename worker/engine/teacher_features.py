@@ -1,6 +1,6 @@
 """What teachers hold at their taps under any look: kept where that pays, else heard anew. B = batch, N = samples."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
 import torch
@@ -32,6 +32,7 @@ class Ears:
             architecture, network, sight = members[number]
             names = [name for member, name in taps if member == number]
             self._members[number] = Listener(architecture, Teacher(network).network, names), sight
+        self._last: tuple[Look | None, dict[int, Tensor]] = None, {}
 
     def __bool__(self) -> bool:
         return bool(self._members)
@@ -39,12 +40,18 @@ class Ears:
     def hear(self, look: Look) -> Heard:
         """Return the features of a look."""
         found: dict[Place, Feature] = {}
+        said: dict[int, Tensor] = {}
         # Not inference mode, whose tensors nothing may be learnt against.
         with torch.no_grad():
             for number, (listener, sight) in self._members.items():
-                _, features = listener(sight.of(look))
+                said[number], features = listener(sight.of(look))
                 found |= {(number, name): feature for name, feature in features.items()}
+        self._last = look, said
         return found
+
+    def said(self, look: Look) -> Mapping[int, Tensor]:
+        """Return the logits (B, own classes) of each member that was heard at this very look just before."""
+        return self._last[1] if self._last[0] is look else {}
 
     def inputs(self, look: Look) -> list[Inputs]:
         """Return what each teacher is given."""
@@ -74,6 +81,10 @@ class TeacherFeatures:
     def of(self, look: Look) -> Heard:
         """Return the features of a look at training samples by member and tap; what is kept must be complete."""
         return self._store(look.number).read(look.rows_B) if self._keeps(look.number) else self._ears.hear(look)
+
+    def said(self, look: Look) -> Mapping[int, Tensor]:
+        """Return what members were heard to say when `of` had them look: they need not look again."""
+        return self._ears.said(look)
 
     def flush(self) -> None:
         """Bring everything to disk."""
