@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 from fastapi import APIRouter, FastAPI
 
-from app.api import catalog, datasets, docs, files, health, job_events, job_results, jobs, models, problems
+from app.api import catalog, datasets, docs, files, health, job_events, job_results, job_wishes, jobs, models, problems
 from app.api.middleware import BodyLimit, HeadAsGet, RequestId
 from app.db.session import Database
 from app.queue import Bell
@@ -45,7 +45,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 def _routers() -> list[APIRouter]:
     first = APIRouter(prefix="/v1")
-    for module in (files, models, datasets, jobs, job_events, job_results, catalog):
+    for module in (files, models, datasets, jobs, job_wishes, job_events, job_results, catalog):
         first.include_router(module.router)
     return [first, health.router]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import IO, Any, Generic, TypeVar
+from typing import IO, Any, Generic, Literal, TypeVar
 from uuid import uuid4
 
 from pydantic import BaseModel
@@ -73,8 +73,8 @@ def validate(spec: Mapping[str, Any]) -> Call[resources.Validation]:
     return Call("POST", "/v1/jobs/validate", resources.Validation.model_validate_json, body=to_jsonable_python(spec))
 
 
-def cancel(job: str) -> Call[resources.Job]:
-    return Call("POST", f"/v1/jobs/{job}/cancel", resources.Job.model_validate_json)
+def wish(job: str, verb: Literal["cancel", "pause", "resume"]) -> Call[resources.Job]:
+    return Call("POST", f"/v1/jobs/{job}/{verb}", resources.Job.model_validate_json)
 
 
 def clone(job: str, name: str | None, idempotency_key: str | None) -> Call[resources.Job]:

@@ -77,7 +77,20 @@ class JobHandle:
 
     def cancel(self) -> Self:
         """Ask for the job's end; safe to repeat."""
-        self.resource = self._transport.send(calls.cancel(self.id))
+        self.resource = self._transport.send(calls.wish(self.id, "cancel"))
+        return self
+
+    def pause(self) -> Self:
+        """Lay the job down until it is resumed; safe to repeat. One that runs writes its checkpoint first.
+
+        Raises Conflict where it is over, or about to be.
+        """
+        self.resource = self._transport.send(calls.wish(self.id, "pause"))
+        return self
+
+    def resume(self) -> Self:
+        """Let a paused job go on from its checkpoint; safe to repeat. Raises Conflict where it is over."""
+        self.resource = self._transport.send(calls.wish(self.id, "resume"))
         return self
 
     def clone(self, *, name: str | None = None, idempotency_key: str | None = None) -> "JobHandle":

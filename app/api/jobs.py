@@ -1,4 +1,4 @@
-"""/v1/jobs: submit, look, change, cancel."""
+"""/v1/jobs: submit, look, change, clone, delete."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -10,7 +10,7 @@ from app.api import render
 from app.api.cursor import next_cursor
 from app.api.dependencies import Cursor, ExpectedVersion, IdempotencyKey, Limit, Reading, SettingsDep, Tenant, Writing
 from app.api.once import answer_once
-from app.api.parameters import CancelledJobId, JobId, SpareJobId
+from app.api.parameters import JobId, SpareJobId
 from app.api.responses import errors
 from app.contract.errors import BadRequest
 from app.contract.resources import Job, JobChange, JobClone, Page, Validation
@@ -28,7 +28,7 @@ _SAME = JobClone()
 _CHANGE = {"label": {"summary": "Another priority and label", "value": {"priority": 1, "labels": {"sample": "iris"}}}}
 
 
-async def _shown(session: AsyncSession, row: tables.Job) -> Job:
+async def shown(session: AsyncSession, row: tables.Job) -> Job:
     return render.job(row, await JobRepository(session).positions([row]))
 
 
@@ -43,7 +43,7 @@ async def create_job(
     """Queue a distillation job. Everything that can be checked is checked now; `errors` points at each field."""
 
     async def act() -> Job:
-        return await _shown(session, await service.submit(session, tenant, spec, settings.max_parameters))
+        return await shown(session, await service.submit(session, tenant, spec, settings.max_parameters))
 
     return await answer_once(session, tenant, idempotency_key, spec, act)
 
@@ -101,7 +101,7 @@ async def get_job(job_id: JobId, tenant: Tenant, session: Reading, response: Res
     """State, phase, progress, place in the queue, and why it failed if it did."""
     row = await service.get(session, tenant, job_id)
     response.headers["ETag"] = f'"{row.version}"'
-    return await _shown(session, row)
+    return await shown(session, row)
 
 
 @router.patch("/{job_id}", summary="Change a job", responses=errors(400, 404, 412, 413, 422))
@@ -116,13 +116,7 @@ async def update_job(
     """Change name, priority or labels."""
     row = await service.change(session, tenant, job_id, wanted, expected)
     response.headers["ETag"] = f'"{row.version}"'
-    return await _shown(session, row)
-
-
-@router.post("/{job_id}/cancel", status_code=202, summary="Cancel a job", responses=errors(404, 409))
-async def cancel_job(job_id: CancelledJobId, tenant: Tenant, session: Writing) -> Job:
-    """End a job: at once where it waits, within seconds where it runs. Safe to repeat."""
-    return await _shown(session, await service.cancel(session, tenant, job_id))
+    return await shown(session, row)
 
 
 @router.post(
@@ -147,7 +141,7 @@ async def clone_job(
 
     async def act() -> Job:
         cloned = await service.clone(session, tenant, job_id, wanted.name, settings.max_parameters)
-        return await _shown(session, cloned)
+        return await shown(session, cloned)
 
     return await answer_once(session, tenant, idempotency_key, wanted, act, of=job_id)
 

@@ -1,8 +1,9 @@
 """The state of a job: one table, and every change goes through one gate (`app.jobs.gate`).
 
 queued -> starting -> running -> finalizing -> succeeded
-queued | paused -> cancelled            running -> pausing -> paused -> queued
-starting | running -> cancelling -> cancelled
+queued -> paused -> queued              starting | running -> pausing -> paused
+queued | paused -> cancelled            starting | running | pausing -> cancelling -> cancelled
+pausing -> finalizing: the work was done before it could pause; pausing -> queued: resumed before it had paused
 a lost lease: -> queued (next attempt, from the last checkpoint), or failed(worker_lost)
 queued too long: -> expired             any live state -> failed
 """
@@ -30,11 +31,11 @@ LEASED = frozenset({_S.STARTING, _S.RUNNING, _S.FINALIZING, _S.PAUSING, _S.CANCE
 """A worker holds the job: it has a lease, and only the holder of the current attempt may write."""
 
 TRANSITIONS: dict[JobState, frozenset[JobState]] = {
-    _S.QUEUED: frozenset({_S.STARTING, _S.CANCELLED, _S.EXPIRED, _S.FAILED}),
-    _S.STARTING: frozenset({_S.RUNNING, _S.CANCELLING, _S.QUEUED, _S.FAILED}),
+    _S.QUEUED: frozenset({_S.STARTING, _S.PAUSED, _S.CANCELLED, _S.EXPIRED, _S.FAILED}),
+    _S.STARTING: frozenset({_S.RUNNING, _S.PAUSING, _S.CANCELLING, _S.QUEUED, _S.FAILED}),
     _S.RUNNING: frozenset({_S.FINALIZING, _S.PAUSING, _S.CANCELLING, _S.QUEUED, _S.FAILED}),
     _S.FINALIZING: frozenset({_S.SUCCEEDED, _S.QUEUED, _S.FAILED}),
-    _S.PAUSING: frozenset({_S.PAUSED, _S.QUEUED, _S.CANCELLING, _S.FAILED}),
+    _S.PAUSING: frozenset({_S.PAUSED, _S.QUEUED, _S.FINALIZING, _S.CANCELLING, _S.FAILED}),
     _S.PAUSED: frozenset({_S.QUEUED, _S.CANCELLED, _S.EXPIRED}),
     _S.CANCELLING: frozenset({_S.CANCELLED, _S.FAILED}),
     **{state: frozenset() for state in TERMINAL},

@@ -27,17 +27,18 @@ def waits_for(named: Named) -> BlockedBy | None:
 
 async def unblock(session: AsyncSession, subject_id: str) -> None:
     """Let the jobs go on, or fail, that waited for the inspection of this model or transfer set."""
-    await _look_again(session, await JobRepository(session).waiting_for(subject_id))
+    await look_again(session, await JobRepository(session).waiting_for(subject_id))
 
 
 async def unblock_forgotten(session: AsyncSession) -> int:
     """Do the same for jobs submitted while their inspection was just ending."""
     jobs = await JobRepository(session).blocked_on_nothing()
-    await _look_again(session, jobs)
+    await look_again(session, jobs)
     return len(jobs)
 
 
-async def _look_again(session: AsyncSession, jobs: Sequence[Job]) -> None:
+async def look_again(session: AsyncSession, jobs: Sequence[Job]) -> None:
+    """Let queued jobs that were marked as blocked wait on, be taken, or fail, by how things are now."""
     for job in jobs:
         spec = JobSpec.model_validate(job.spec)
         named, missing = await find(session, job.tenant_id, spec)

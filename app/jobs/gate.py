@@ -17,6 +17,9 @@ class ChangedMeanwhile(Conflict):
     """Somebody else changed the job between its reading and this write; read it again."""
 
 
+_WISHED = {JobState.CANCELLING: JobState.CANCELLED, JobState.PAUSING: JobState.PAUSED}
+
+
 async def transition(session: AsyncSession, job: Job, to: JobState, **changes: Any) -> None:
     """Move `job` (as it was read) to the state `to`, with other columns changed alike.
 
@@ -42,8 +45,10 @@ def _implied(to: JobState) -> dict[str, Any]:
                 "eta_seconds": None}  # fmt: skip
     if to is JobState.QUEUED:
         return {"queued_at": db_now(), "lease_until": None, "desired_state": None, "phase": None, "worker": None}
-    if to is JobState.CANCELLING:
-        return {"desired_state": JobState.CANCELLED.value}
+    if to is JobState.PAUSED:
+        return {"lease_until": None, "desired_state": None, "phase": None, "worker": None, "eta_seconds": None}
+    if to in _WISHED:
+        return {"desired_state": _WISHED[to].value}
     return {}
 
 

@@ -161,8 +161,8 @@ async def _lay_down_and_ring(session: AsyncSession, job: Job, *, ring: bool = Tr
 
 async def lay_down(session: AsyncSession, job: Job, **changes: Any) -> None:
     """Move a job that has no worker any more to where it belongs: cancelled, paused, or back in the queue."""
-    resting = {JobState.CANCELLING: JobState.CANCELLED, JobState.PAUSING: JobState.PAUSED}
-    await transition(session, job, resting.get(JobState(job.state), JobState.QUEUED), **changes)
+    # A wish is kept only while it is on its way: `desired_state` is then cancelled, paused, or queued (resumed again).
+    await transition(session, job, JobState(job.desired_state or JobState.QUEUED), **changes)
 
 
 def artifact(lease: Lease, kind: str, name: str, size: int, sha256: str, media_type: str) -> Artifact:

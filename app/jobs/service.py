@@ -20,7 +20,6 @@ from app.db.tables import Artifact, Job, JobEvent
 from app.jobs import checks
 from app.jobs.blocked import waits_for
 from app.jobs.estimate import estimate
-from app.jobs.gate import transition
 from app.jobs.named import find
 from app.jobs.repository import JobRepository
 from app.queue import Doorbell
@@ -127,21 +126,6 @@ async def change(session: AsyncSession, tenant: str, job_id: str, wish: JobChang
     values = wish.model_dump(exclude_none=True)
     if not await change_row(session, job, job.version if expected is None else expected, **values):
         raise PreconditionFailed("the job has changed since that version")
-    return job
-
-
-async def cancel(session: AsyncSession, tenant: str, job_id: str) -> Job:
-    """End a job: at once where nobody works on it, else as soon as its worker looks. Safe to repeat.
-
-    Raises Conflict where the job is already over, or just being published.
-    """
-    job = await get(session, tenant, job_id)
-    if job.state in {JobState.CANCELLED, JobState.CANCELLING}:
-        return job
-    if job.state in TERMINAL or job.state == JobState.FINALIZING:
-        raise Conflict(f"the job is {job.state}; there is nothing left to cancel")
-    waiting = job.state in {JobState.QUEUED, JobState.PAUSED}
-    await transition(session, job, JobState.CANCELLED if waiting else JobState.CANCELLING)
     return job
 
 

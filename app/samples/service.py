@@ -1,4 +1,4 @@
-"""Sample resources, so that every example in Swagger UI runs: Fisher's irises, a teacher of them, and three jobs.
+"""Sample resources, so that every example in Swagger UI runs: Fisher's irises, a teacher of them, and four jobs.
 
 They appear when the OpenAPI document is first asked for, under ids that never change. The files were made by
 `examples/make_samples.py`. What has a *spare* is there to be deleted or cancelled.
@@ -14,7 +14,7 @@ from app.contract.architectures import Mlp
 from app.contract.objectives import HardTarget, SoftTarget
 from app.contract.schedules import Cosine
 from app.contract.spec import JobSpec
-from app.contract.states import InspectionState, JobState
+from app.contract.states import InspectionState
 from app.contract.students import Student
 from app.contract.training import AdamW, Training
 from app.contract.transfer import Splits, Tensors
@@ -22,6 +22,7 @@ from app.db.base import DEFAULT_TENANT
 from app.db.session import Database, doorbells
 from app.db.tables import Dataset, File, Job, Model
 from app.jobs import service as jobs
+from app.jobs import wishes
 from app.jobs.leases import artifact_id
 from app.queue import Doorbell
 from app.store import Store
@@ -34,7 +35,7 @@ def _id(prefix: str, number: int) -> str:
 TEACHER_FILE, DATA_FILE, SPARE_FILE = (_id("file", number) for number in (1, 2, 3))
 MODEL, SPARE_MODEL = _id("mdl", 1), _id("mdl", 2)
 DATASET, SPARE_DATASET = _id("ds", 1), _id("ds", 2)
-JOB, SPARE_JOB, CANCELLED_JOB = (_id("job", number) for number in (1, 2, 3))
+JOB, SPARE_JOB, CANCELLED_JOB, PAUSED_JOB = (_id("job", number) for number in (1, 2, 3, 4))
 ARTIFACT = artifact_id(JOB, "report", "report.json")
 _TEACHER = Mlp(inputs=4, hidden=(32,), classes=3)
 _STUDENT = Mlp(inputs=4, hidden=(4,), classes=3)
@@ -56,8 +57,8 @@ def spec(name: str = "Irises, from 32 hidden units to 4") -> JobSpec:
 async def ensure(database: Database, store: Store, max_parameters: int) -> None:
     """Put the samples there that are missing."""
     async with database.reading() as session:
-        present = await session.get(Job, JOB)
-    if present:
+        present = [await session.get(Job, job_id) for job_id in (JOB, PAUSED_JOB)]
+    if all(present):
         return
     teacher, data = await _put(store, "teacher.safetensors"), await _put(store, "transfer_set.safetensors")
     try:
@@ -100,10 +101,10 @@ async def _add_missing(session: AsyncSession, row: Model | Dataset) -> None:
 
 
 async def _add_jobs(session: AsyncSession, max_parameters: int) -> None:
-    for job_id in (JOB, SPARE_JOB, CANCELLED_JOB):
+    done_at_once = {JOB: None, SPARE_JOB: wishes.cancel, CANCELLED_JOB: wishes.cancel, PAUSED_JOB: wishes.pause}
+    for job_id, wish in done_at_once.items():
         if await session.get(Job, job_id):
             continue
         await jobs.submit(session, DEFAULT_TENANT, spec(), max_parameters, job_id=job_id)
-        if job_id != JOB:
-            job = await jobs.cancel(session, DEFAULT_TENANT, job_id)
-            assert job.state == JobState.CANCELLED
+        if wish:
+            await wish(session, DEFAULT_TENANT, job_id)

@@ -1,4 +1,4 @@
-"""`stillhouse jobs`, `show`, `cancel`, `clone`."""
+"""`stillhouse jobs`, `show`, `cancel`, `pause`, `resume`, `clone`."""
 
 from itertools import islice
 from typing import Annotated
@@ -59,6 +59,24 @@ def cancel(job: JobId, url: Url = URL) -> None:
     """
     with connect(url) as client:
         typer.echo(f"{job} is {client.jobs.get(job).cancel().state}")
+
+
+def pause(job: JobId, url: Url = URL) -> None:
+    """Lay a job down until it is resumed; its worker is free for others. Safe to repeat.
+
+    Example: `stillhouse pause job_0193…`
+    """
+    with connect(url) as client:
+        typer.echo(f"{job} is {client.jobs.get(job).pause().state}")
+
+
+def resume(job: JobId, url: Url = URL) -> None:
+    """Let a paused job go on from its checkpoint; safe to repeat.
+
+    Example: `stillhouse resume job_0193…`
+    """
+    with connect(url) as client:
+        typer.echo(f"{job} is {client.jobs.get(job).resume().state}")
 
 
 def clone(

@@ -265,6 +265,21 @@ def test_cancelling_is_safe_to_repeat(house: House) -> None:
         assert (answer.status_code, answer.json()["state"]) == (202, "cancelled")
 
 
+def test_a_waiting_job_is_paused_and_resumed(house: House) -> None:
+    path = f"/v1/jobs/{house.submit()['id']}"
+    for verb, state, place in (("pause", "paused", None), ("resume", "queued", 1)):
+        for _ in range(2):  # safe to repeat
+            answer = house.client.post(f"{path}/{verb}")
+            assert (answer.status_code, answer.json()["state"]) == (202, state)
+            assert answer.json()["queue_position"] == place
+    house.client.post(f"{path}/cancel")
+    for verb in ("pause", "resume"):
+        refused = house.client.post(f"{path}/{verb}")
+        assert (refused.status_code, refused.json()["code"]) == (409, "conflict")
+        assert "the job is cancelled" in refused.json()["detail"]
+        assert house.client.post(f"/v1/jobs/job_0/{verb}").status_code == 404
+
+
 def test_a_finished_job_cannot_be_cancelled_but_deleted(house: House, tmp_path: Path) -> None:
     house.submit()
     done = house.finish({"student": b"weights"}, tmp_path)

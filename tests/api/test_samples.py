@@ -10,7 +10,12 @@ def test_samples_come_with_the_document_and_only_then(house: House) -> None:
         assert house.client.get("/openapi.json").status_code == 200
     assert len(house.client.get("/v1/models").json()["data"]) == 2
     states = {job["id"]: job["state"] for job in house.client.get("/v1/jobs").json()["data"]}
-    assert states == {samples.JOB: "queued", samples.SPARE_JOB: "cancelled", samples.CANCELLED_JOB: "cancelled"}
+    assert states == {
+        samples.JOB: "queued",
+        samples.SPARE_JOB: "cancelled",
+        samples.CANCELLED_JOB: "cancelled",
+        samples.PAUSED_JOB: "paused",
+    }
 
 
 def test_a_deleted_sample_comes_back(house: House) -> None:

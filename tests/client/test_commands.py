@@ -58,10 +58,11 @@ def test_show_names_the_failure(stillhouse, script, answers):
     assert "out_of_memory: the student needs 9 GiB" in result.stdout
 
 
-def test_cancel_asks_for_the_end(stillhouse, script, answers):
+@pytest.mark.parametrize(("verb", "state"), [("cancel", "cancelling"), ("pause", "pausing"), ("resume", "queued")])
+def test_a_wish_is_passed_on(stillhouse, script, answers, verb, state):
     script.on("GET", f"/v1/jobs/{answers.JOB}", answers.json(answers.job("running")))
-    script.on("POST", f"/v1/jobs/{answers.JOB}/cancel", answers.json(answers.job("cancelling"), 202))
-    assert stillhouse("cancel", answers.JOB).stdout == f"{answers.JOB} is cancelling\n"
+    script.on("POST", f"/v1/jobs/{answers.JOB}/{verb}", answers.json(answers.job(state), 202))
+    assert stillhouse(verb, answers.JOB).stdout == f"{answers.JOB} is {state}\n"
 
 
 def test_clone_prints_the_new_id(stillhouse, script, answers):

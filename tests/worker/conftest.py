@@ -2,13 +2,14 @@
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
 from safetensors.numpy import save
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contract.architectures import Mlp
 from app.contract.inspection import DatasetInspection, ModelInspection, Tensor
@@ -22,6 +23,7 @@ from app.db.tables import Artifact, Dataset, Job, JobEvent, Model
 from app.files import service as files
 from app.inspections import service as inspections
 from app.jobs import service as jobs
+from app.jobs import wishes
 from app.jobs.repository import JobRepository
 from app.models import service as models
 from app.settings import Settings
@@ -94,8 +96,17 @@ class House:
             return job.id
 
     async def cancel(self, job_id: str) -> None:
+        await self._ask(wishes.cancel, job_id)
+
+    async def pause(self, job_id: str) -> None:
+        await self._ask(wishes.pause, job_id)
+
+    async def resume(self, job_id: str) -> None:
+        await self._ask(wishes.resume, job_id)
+
+    async def _ask(self, wish: Callable[[AsyncSession, str, str], Awaitable[Job]], job_id: str) -> None:
         async with self.database.transaction() as session:
-            await jobs.cancel(session, DEFAULT_TENANT, job_id)
+            await wish(session, DEFAULT_TENANT, job_id)
 
     async def job(self, job_id: str) -> Job:
         async with self.database.reading() as session:

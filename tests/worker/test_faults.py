@@ -10,7 +10,7 @@ import pytest
 from app.contract.states import JobState
 from app.db.base import DEFAULT_TENANT
 from app.db.session import Database
-from app.jobs import service as jobs
+from app.jobs import wishes
 from app.queue import Bell, Doorbell
 from app.settings import Settings
 from tests.worker.conftest import House
@@ -130,7 +130,7 @@ async def trains_in(house: House, job_id: str, attempt: int) -> bool:
 
 async def cancel(house: House, job_id: str) -> None:
     async with house.database.transaction() as session:
-        await jobs.cancel(session, DEFAULT_TENANT, job_id)
+        await wishes.cancel(session, DEFAULT_TENANT, job_id)
 
 
 async def said(running: Worker, words: str) -> bool:

@@ -1,0 +1,89 @@
+"""Pause and resume, as the worker meets them: on both databases, and with the real engine."""
+
+import asyncio
+
+import pytest
+
+from app.contract.errors import Conflict
+from app.contract.states import JobState
+from tests.worker.conftest import House
+from tests.worker.test_claims import attempt_claim, claim, reap
+from tests.worker.test_faults import LONG, at_work
+from worker import supervisor
+from worker.devices import Slot
+from worker.folders import job_folder
+
+pytestmark = pytest.mark.anyio
+
+
+async def distill(house: House) -> None:
+    await supervisor.distill(house.database, house.store, house.settings, Slot(threads=1), "test", asyncio.Event())
+
+
+async def test_a_paused_job_goes_on_to_the_same_student(house: House) -> None:
+    """The student is, to the bit, the one of an undisturbed run."""
+    teacher, data = await house.model(), await house.dataset()
+    await house.pass_inspections()
+    undisturbed, paused = [await house.submit_on(teacher, data, training=LONG, max_attempts=1) for _ in range(2)]
+    await distill(house)
+    running = asyncio.create_task(distill(house))
+    await at_work(house, paused)
+    await house.pause(paused)
+    assert (await house.job(paused)).state == JobState.PAUSING
+    await running
+    job = await house.job(paused)
+    assert (job.state, job.losses, job.lease_until, job.worker) == (JobState.PAUSED, 0, None, None)
+    assert list((job_folder(house.settings, paused) / "checkpoints").glob("*.safetensors"))
+    await house.resume(paused)
+    await distill(house)
+    job = await house.job(paused)
+    assert (job.state, job.attempt, job.losses) == (JobState.SUCCEEDED, 2, 0)
+    assert any(event.type == "resumed" for event in await house.events(paused))
+    students = [(await house.artifacts(job_id))["student"].sha256 for job_id in (undisturbed, paused)]
+    assert students[0] == students[1]
+
+
+async def test_a_queued_job_is_paused_at_once(house: House) -> None:
+    [job_id] = await house.submit()
+    for _ in range(2):
+        await house.pause(job_id)
+    assert (await house.job(job_id)).state == JobState.PAUSED
+    assert await attempt_claim(house, "early") is None
+    for _ in range(2):
+        await house.resume(job_id)
+    assert (await house.job(job_id)).state == JobState.QUEUED
+    assert (await claim(house)).job_id == job_id
+    history = [event.data.get("to") for event in await house.events(job_id)]
+    assert history == ["queued", "paused", "queued", "starting"]
+
+
+async def test_a_job_is_paused_before_its_inspection_and_resumed_after_it(house: House) -> None:
+    job_id = await house.submit_on(await house.model(), await house.dataset())
+    await house.pause(job_id)
+    await house.pass_inspections()
+    await house.resume(job_id)
+    assert (await house.job(job_id)).blocked_by is None
+    assert (await claim(house)).job_id == job_id
+
+
+async def test_the_last_wish_counts(house: House) -> None:
+    [job_id] = await house.submit(max_attempts=1)
+    for resumed, end in ((True, JobState.QUEUED), (False, JobState.PAUSED)):
+        await claim(house, seconds=-1)
+        await house.pause(job_id)
+        await house.resume(job_id)
+        if not resumed:
+            await house.pause(job_id)
+        await reap(house)  # the worker was lost meanwhile, which a job that was to pause survives
+        assert (await house.job(job_id)).state == end
+
+
+async def test_what_is_over_or_being_cancelled_neither_pauses_nor_resumes(house: House) -> None:
+    [job_id] = await house.submit()
+    await claim(house, seconds=-1)
+    await house.cancel(job_id)
+    for _ in range(2):
+        for wish in (house.pause, house.resume):
+            with pytest.raises(Conflict, match="cancel"):
+                await wish(job_id)
+        await reap(house)
