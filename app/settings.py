@@ -73,6 +73,8 @@ class Settings(BaseSettings):
     """A job or inspection still waiting after so long has its doorbell rung again."""
     max_queued_seconds: Seconds = 7 * 24 * 3600
     """A job that nobody took for so long expires."""
+    failed_seconds: float = Field(default=7 * 24 * 3600, ge=0)
+    """What a failed or expired job had learnt stays on its host for so long, for a retry to go on from."""
     inspection_seconds: Seconds = 120
     """Wall-clock limit of an inspection."""
     inspection_memory_bytes: int = Field(default=8 * 2**30, gt=0)

@@ -73,7 +73,7 @@ def validate(spec: Mapping[str, Any]) -> Call[resources.Validation]:
     return Call("POST", "/v1/jobs/validate", resources.Validation.model_validate_json, body=to_jsonable_python(spec))
 
 
-def wish(job: str, verb: Literal["cancel", "pause", "resume"]) -> Call[resources.Job]:
+def wish(job: str, verb: Literal["cancel", "pause", "resume", "retry"]) -> Call[resources.Job]:
     return Call("POST", f"/v1/jobs/{job}/{verb}", resources.Job.model_validate_json)
 
 

@@ -93,6 +93,14 @@ class JobHandle:
         self.resource = self._transport.send(calls.wish(self.id, "resume"))
         return self
 
+    def retry(self) -> "JobHandle":
+        """Try a job again that failed, was cancelled or expired: return the new job, its only retry. Safe to repeat.
+
+        It goes on from the last checkpoint where that is still there. Raises Conflict where there is nothing to try
+        again, InvalidSpec where its inputs are gone.
+        """
+        return JobHandle(self._transport, self._transport.send(calls.wish(self.id, "retry")), progress=self._progress)
+
     def clone(self, *, name: str | None = None, idempotency_key: str | None = None) -> "JobHandle":
         """Submit the job's resolved spec again, and return the new job: on the same CPU it makes the same student.
 

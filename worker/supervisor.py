@@ -20,12 +20,13 @@ from app.contract.states import FailureCode, JobState
 from app.db.session import Database
 from app.jobs import leases
 from app.jobs.leases import LeaseLost
+from app.jobs.repository import JobRepository
 from app.settings import Settings
 from app.store import BlobCorrupt, BlobMissing, Store
 from worker import child, soft_targets, staging
 from worker.devices import Slot
 from worker.exchange import Exchange
-from worker.folders import job_folder, remove
+from worker.folders import inherit, job_folder, remove, strip
 from worker.lease import OUTAGES, HeldLease
 from worker.publish import store_products
 from worker.relay import EVENTS, Relay
@@ -78,6 +79,7 @@ class Supervisor:
         self._folder = job_folder(settings, held.lease.job_id)
         self._exchange = Exchange(held, store, settings)
         self._stop, self._over = stop, asyncio.Event()
+        self._tried_before: list[str] = []
 
     async def see_through(self) -> None:
         """Work on the job until it ends or must be laid down. Raises (in a group) LeaseLost, or an outage."""
@@ -118,6 +120,9 @@ class Supervisor:
         killed = child.evict(self._folder)  # this host may still run the child of a worker that lost the job
         if killed:
             log.warning("job %s: killed %s, left over from an earlier attempt", self._lease.job_id, killed)
+        self._tried_before = await self._held.write(self._earlier_jobs)
+        for earlier in self._tried_before:
+            inherit(self._folder, job_folder(self._settings, earlier))
         job = await self._held.write(self._job_file)
         try:
             await staging.lay_out(self._folder, job, self._store)
@@ -132,6 +137,9 @@ class Supervisor:
         except OSError as error:
             raise _Refused(*_no_room(error)) from error
 
+    async def _earlier_jobs(self, session: AsyncSession) -> list[str]:
+        return await JobRepository(session).tried_before(self._lease.job_id)
+
     async def _job_file(self, session: AsyncSession) -> JobFile:
         return await staging.job_file(session, self._lease, self._slot.threads, self._settings)
 
@@ -145,8 +153,10 @@ class Supervisor:
         await self._conclude(code, relay)
 
     async def _tell_of_fresh_start(self) -> None:
-        if self._lease.attempt > 1 and not any((self._folder / "checkpoints").glob("*")):
-            notice = Notice(text=f"attempt {self._lease.attempt} starts from the beginning: no checkpoint on this host")
+        again = f"attempt {self._lease.attempt}" if self._lease.attempt > 1 else ""
+        again = again or (f"the retry of {self._tried_before[0]}" if self._tried_before else "")
+        if again and not any((self._folder / "checkpoints").glob("*")):
+            notice = Notice(text=f"{again} starts from the beginning: no checkpoint on this host")
             await self._held.write(lambda session: leases.record(session, self._lease, [notice]))
 
     async def _train(self, relay: Relay) -> int:
@@ -213,7 +223,7 @@ class Supervisor:
 
     async def _fail(self, code: FailureCode, detail: str) -> None:
         await self._held.write(lambda session: leases.fail(session, self._lease, code, detail))
-        remove(self._folder)
+        strip(self._folder)
 
     async def _charge(self, how: str) -> None:
         words = child.last_words(self._folder)
@@ -221,7 +231,7 @@ class Supervisor:
         log.warning("job %s: %s", self._lease.job_id, detail)
         state = await self._held.write(lambda session: leases.crash(session, self._lease, detail))
         if state is JobState.FAILED:
-            remove(self._folder)
+            strip(self._folder)
 
 
 def _no_room(error: OSError) -> tuple[FailureCode, str]:

@@ -1,13 +1,13 @@
-"""/v1/jobs/{id}/cancel, /pause, /resume: what a user asks of a job that is not over."""
+"""/v1/jobs/{id}/cancel, /pause, /resume, /retry: what a user asks of a job."""
 
 from fastapi import APIRouter
 
-from app.api.dependencies import Tenant, Writing
+from app.api.dependencies import SettingsDep, Tenant, Writing
 from app.api.jobs import shown
 from app.api.parameters import CancelledJobId, PausedJobId
 from app.api.responses import errors
 from app.contract.resources import Job
-from app.jobs import wishes
+from app.jobs import service, wishes
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
@@ -36,3 +36,14 @@ async def resume_job(job_id: PausedJobId, tenant: Tenant, session: Writing) -> J
     over, or about to be.
     """
     return await shown(session, await wishes.resume(session, tenant, job_id))
+
+
+@router.post("/{job_id}/retry", status_code=202, summary="Retry a job", responses=errors(404, 409, 422))
+async def retry_job(job_id: CancelledJobId, tenant: Tenant, session: Writing, settings: SettingsDep) -> Job:
+    """Queue a job that failed, was cancelled or expired again: as a new job, whose `retry_of` names it.
+
+    It has all its attempts anew, and goes on from the last checkpoint of the one that failed or expired, where the host
+    that takes it still has that (`STILLHOUSE_FAILED_SECONDS`). Safe to repeat: a job has one retry, which is answered
+    again. 409 where the job is not over or has succeeded; 422 says what of its inputs is gone.
+    """
+    return await shown(session, await service.retry(session, tenant, job_id, settings.max_parameters))

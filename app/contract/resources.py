@@ -183,6 +183,8 @@ class Job(Resource):
     spec_hash: str
     cloned_from: str | None = None
     """The job whose spec this one submitted again."""
+    retry_of: str | None = None
+    """The job that did not succeed and that this one tries again."""
     version: int
     created_at: datetime
     started_at: datetime | None

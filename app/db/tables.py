@@ -88,6 +88,7 @@ class Job(_Owned, Base):
         Index("ix_jobs_queue", "state", "blocked_by", "priority", "id"),
         Index(None, "dataset_id"),
         Index(None, "cloned_from"),
+        Index(None, "retry_of", unique=True),
     )
 
     name: Mapped[str | None] = mapped_column(String(200))
@@ -95,6 +96,8 @@ class Job(_Owned, Base):
     spec_hash: Mapped[str] = mapped_column(Sha256)
     dataset_id: Mapped[str] = mapped_column(Id, ForeignKey("datasets.id"))
     cloned_from: Mapped[str | None] = mapped_column(Id, ForeignKey("jobs.id", ondelete="SET NULL"))
+    retry_of: Mapped[str | None] = mapped_column(Id, ForeignKey("jobs.id", ondelete="SET NULL"))
+    """The job that did not succeed, and from whose checkpoint this one goes on; a job has one retry at most."""
     labels: Mapped[dict[str, str]] = mapped_column(Json)
     priority: Mapped[int] = mapped_column(Integer)
     max_attempts: Mapped[int] = mapped_column(Integer)

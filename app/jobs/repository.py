@@ -90,6 +90,11 @@ class JobRepository(OwnedRepository[Job]):
     async def delete(self, job: Job) -> None:
         await self.session.execute(delete(Job).where(Job.id == job.id))
 
+    async def retry_of(self, job: Job) -> Job | None:
+        """Return the job that tries this one again, if there is one."""
+        query = select(Job).where(Job.tenant_id == job.tenant_id, Job.retry_of == job.id)
+        return (await self.session.scalars(query)).one_or_none()
+
     # Writing: each is one compare-and-swap, and says whether it found its row.
 
     async def swap(self, job: Job, values: dict[str, Any]) -> int | None:
@@ -136,6 +141,19 @@ class JobRepository(OwnedRepository[Job]):
         """Return the state of each of these jobs that exists."""
         rows = await self.session.execute(select(Job.id, Job.state).where(Job.id.in_(job_ids)))
         return {row.id: row.state for row in rows}
+
+    async def ended_since(self, job_ids: Sequence[str], seconds: float) -> set[str]:
+        """Return those of these jobs that ended less than `seconds` ago."""
+        query = select(Job.id).where(Job.id.in_(job_ids), Job.finished_at > db_now(-seconds))
+        return set(await self.session.scalars(query))
+
+    async def tried_before(self, job_id: str) -> list[str]:
+        """Return the jobs that this one is a retry of, the last one first."""
+        found: list[str] = []
+        query = select(Job.retry_of)
+        while earlier := await self.session.scalar(query.where(Job.id == (found[-1] if found else job_id))):
+            found.append(earlier)
+        return found
 
     async def queued_longer_than(self, seconds: float) -> list[Job]:
         query = select(Job).where(Job.state == JobState.QUEUED, Job.queued_at < db_now(-seconds))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pydantic import ValidationError
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contract.errors import Conflict, InvalidSpec, NotFound, PreconditionFailed, Problem
@@ -63,6 +64,7 @@ async def submit(
     max_parameters: int,
     job_id: str | None = None,
     cloned_from: str | None = None,
+    retry_of: str | None = None,
 ) -> Job:
     """Queue a job. Raises InvalidSpec with everything that keeps it from running."""
     named, problems = await find(session, tenant, spec)
@@ -79,6 +81,7 @@ async def submit(
         spec_hash=spec_hash(spec),
         dataset_id=named.dataset.id,
         cloned_from=cloned_from,
+        retry_of=retry_of,
         labels=spec.labels,
         priority=spec.priority,
         max_attempts=spec.max_attempts,
@@ -111,6 +114,27 @@ async def clone(session: AsyncSession, tenant: str, job_id: str, name: str | Non
     if name is not None:
         spec = spec.model_copy(update={"name": name})
     return await submit(session, tenant, spec, max_parameters, cloned_from=original.id)
+
+
+async def retry(session: AsyncSession, tenant: str, job_id: str, max_parameters: int) -> Job:
+    """Queue the spec of a job that did not succeed as a new job, which goes on from what that one had learnt.
+
+    Safe to repeat: a job has one retry. Raises Conflict where there is nothing to try again, InvalidSpec where the spec
+    can no longer run.
+    """
+    original, repository = await get(session, tenant, job_id), JobRepository(session)
+    if made := await repository.retry_of(original):
+        return made
+    if original.state not in TERMINAL - {JobState.SUCCEEDED}:
+        raise Conflict(f"the job is {original.state}; only one that failed, was cancelled or expired is tried again")
+    try:
+        async with session.begin_nested():
+            spec = JobSpec.model_validate(original.spec)
+            return await submit(session, tenant, spec, max_parameters, retry_of=original.id)
+    except IntegrityError:  # somebody else tried it again at the same moment
+        made = await repository.retry_of(original)
+        assert made
+        return made
 
 
 async def get(session: AsyncSession, tenant: str, job_id: str) -> Job:

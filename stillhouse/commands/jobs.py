@@ -1,4 +1,4 @@
-"""`stillhouse jobs`, `show`, `cancel`, `pause`, `resume`, `clone`."""
+"""`stillhouse jobs`, `show`, `cancel`, `pause`, `resume`, `retry`, `clone`."""
 
 from itertools import islice
 from typing import Annotated
@@ -79,6 +79,24 @@ def resume(job: JobId, url: Url = URL) -> None:
         typer.echo(f"{job} is {client.jobs.get(job).resume().state}")
 
 
+def retry(
+    job: JobId,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Show the progress until the job's end.")] = False,  # noqa: FBT002
+    url: Url = URL,
+) -> None:
+    """Try a job again that failed, was cancelled or expired, from its last checkpoint if there is one. Prints the id.
+
+    Safe to repeat: a job has one retry.
+
+    Example: `stillhouse retry job_0193… --follow`
+    """
+    with connect(url) as client:
+        made = client.jobs.get(job).retry()
+        typer.echo(made.id)
+        if follow:
+            follow_to_the_end(made)
+
+
 def clone(
     job: JobId,
     name: Annotated[str | None, typer.Option(help="Of the new job; by default the same.")] = None,
@@ -121,6 +139,7 @@ def _facts(job: Job) -> list[tuple[str, str]]:
         ("objective", ", ".join(f"{kind} x {weight}" for kind, weight in run.items())),
         ("labels", ", ".join(f"{key}:{value}" for key, value in job.labels.items())),
         ("clone of", job.cloned_from or ""),
+        ("retry of", job.retry_of or ""),
         ("created", f"{job.created_at:%Y-%m-%d %H:%M:%S %Z}"),
         ("finished", f"{job.finished_at:%Y-%m-%d %H:%M:%S %Z}" if job.finished_at else ""),
     ]

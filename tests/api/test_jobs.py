@@ -280,10 +280,34 @@ def test_a_waiting_job_is_paused_and_resumed(house: House) -> None:
         assert house.client.post(f"/v1/jobs/job_0/{verb}").status_code == 404
 
 
+def test_a_job_has_one_retry(house: House) -> None:
+    job = house.submit(name="first", labels={"team": "a"}, seed=7)
+    path = f"/v1/jobs/{job['id']}"
+    early = house.client.post(f"{path}/retry")
+    assert early.status_code == 409
+    assert "the job is queued" in early.json()["detail"]
+    house.client.post(f"{path}/cancel")
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda _: house.client.post(f"{path}/retry"), range(8)))
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    retry = answers[0].json()
+    assert (retry["retry_of"], retry["state"], retry["attempt"]) == (job["id"], "queued", 0)
+    assert (retry["spec"], retry["name"]) == (job["spec"], "first")
+    house.client.post(f"/v1/jobs/{retry['id']}/cancel")
+    assert house.client.post(f"{path}/retry").json()["id"] == retry["id"]
+    second = house.client.post(f"/v1/jobs/{retry['id']}/retry").json()
+    assert second["retry_of"] == retry["id"]
+    assert house.client.delete(f"/v1/jobs/{retry['id']}").status_code == 204
+    assert house.client.get(f"/v1/jobs/{second['id']}").json()["retry_of"] is None
+    assert house.client.post("/v1/jobs/job_0/retry").status_code == 404
+
+
 def test_a_finished_job_cannot_be_cancelled_but_deleted(house: House, tmp_path: Path) -> None:
     house.submit()
     done = house.finish({"student": b"weights"}, tmp_path)
     assert house.client.post(f"/v1/jobs/{done}/cancel").status_code == 409
+    assert "the job is succeeded" in house.client.post(f"/v1/jobs/{done}/retry").json()["detail"]
     assert house.client.delete(f"/v1/jobs/{done}").status_code == 204
     assert house.client.get(f"/v1/jobs/{done}/artifacts").status_code == 404
 

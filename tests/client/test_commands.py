@@ -65,6 +65,13 @@ def test_a_wish_is_passed_on(stillhouse, script, answers, verb, state):
     assert stillhouse(verb, answers.JOB).stdout == f"{answers.JOB} is {state}\n"
 
 
+def test_retry_prints_the_new_id(stillhouse, script, answers):
+    script.on("GET", f"/v1/jobs/{answers.JOB}", answers.json(answers.job("failed")))
+    made = answers.job(id="job_2", retry_of=answers.JOB)
+    script.on("POST", f"/v1/jobs/{answers.JOB}/retry", answers.json(made, 202))
+    assert stillhouse("retry", answers.JOB).stdout == "job_2\n"
+
+
 def test_clone_prints_the_new_id(stillhouse, script, answers):
     script.on("GET", f"/v1/jobs/{answers.JOB}", answers.json(answers.job("succeeded")))
     made = answers.job(id="job_2", cloned_from=answers.JOB)

@@ -104,6 +104,10 @@ class House:
     async def resume(self, job_id: str) -> None:
         await self._ask(wishes.resume, job_id)
 
+    async def retry(self, job_id: str) -> str:
+        async with self.database.transaction() as session:
+            return (await jobs.retry(session, DEFAULT_TENANT, job_id, max_parameters=10**9)).id
+
     async def _ask(self, wish: Callable[[AsyncSession, str, str], Awaitable[Job]], job_id: str) -> None:
         async with self.database.transaction() as session:
             await wish(session, DEFAULT_TENANT, job_id)

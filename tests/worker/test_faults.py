@@ -51,6 +51,12 @@ async def at_work(house: House, job_id: str) -> None:
     await eventually(lambda: has_checkpoint(house, job_id), seconds=90, what="the first checkpoint")
 
 
+def kill_engine(folder: Path) -> None:
+    for engine in children(os.getpid()):
+        if Path(f"/proc/{engine}/cwd").readlink() == folder:
+            os.kill(engine, signal.SIGKILL)
+
+
 def engines(running: Worker) -> list[int]:
     return [engine for slot in running.slots() for engine in children(slot)]
 
@@ -67,9 +73,7 @@ async def test_a_killed_engine_resumes_to_the_same_student(house: House) -> None
     await distill()
     running = asyncio.create_task(distill())
     await at_work(house, killed)
-    for engine in children(os.getpid()):
-        if Path(f"/proc/{engine}/cwd").readlink() == job_folder(house.settings, killed):
-            os.kill(engine, signal.SIGKILL)
+    kill_engine(job_folder(house.settings, killed))
     await running
     job = await house.job(killed)
     assert (job.state, job.losses) == (JobState.QUEUED, 1)

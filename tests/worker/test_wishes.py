@@ -1,15 +1,15 @@
-"""Pause and resume, as the worker meets them: on both databases, and with the real engine."""
+"""Pause, resume and retry, as the worker meets them: on both databases, and with the real engine."""
 
 import asyncio
 
 import pytest
 
 from app.contract.errors import Conflict
-from app.contract.states import JobState
+from app.contract.states import FailureCode, JobState
 from tests.worker.conftest import House
 from tests.worker.test_claims import attempt_claim, claim, reap
-from tests.worker.test_faults import LONG, at_work
-from worker import supervisor
+from tests.worker.test_faults import LONG, at_work, kill_engine
+from worker import errands, supervisor
 from worker.devices import Slot
 from worker.folders import job_folder
 
@@ -87,3 +87,55 @@ async def test_what_is_over_or_being_cancelled_neither_pauses_nor_resumes(house:
             with pytest.raises(Conflict, match="cancel"):
                 await wish(job_id)
         await reap(house)
+
+
+async def crash_for_good(house: House, job_id: str) -> None:
+    running = asyncio.create_task(distill(house))
+    await at_work(house, job_id)
+    kill_engine(job_folder(house.settings, job_id))
+    await running
+    job = await house.job(job_id)
+    assert (job.state, job.failure_code) == (JobState.FAILED, FailureCode.ENGINE_CRASHED)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_retry_goes_on_from_the_checkpoint_of_what_failed(house: House) -> None:
+    teacher, data = await house.model(), await house.dataset()
+    await house.pass_inspections()
+    undisturbed, failed = [await house.submit_on(teacher, data, training=LONG, max_attempts=1) for _ in range(2)]
+    await distill(house)
+    await crash_for_good(house, failed)
+    await errands.sweep_up(house.settings)
+    assert {entry.name for entry in job_folder(house.settings, failed).iterdir()} <= {"cache", "checkpoints"}
+    again = await house.retry(failed)
+    await crash_for_good(house, again)
+    last = await house.retry(again)
+    await distill(house)
+    for job_id in (again, last):
+        events = await house.events(job_id)
+        assert any(event.type == "resumed" for event in events)
+        assert not [event.data for event in events if event.type == "notice"]
+    students = [(await house.artifacts(job_id))["student"].sha256 for job_id in (undisturbed, last)]
+    assert students[0] == students[1]
+    assert not any((house.settings.data / "jobs").iterdir())
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_retry_without_a_checkpoint_says_so(house: House) -> None:
+    [job_id] = await house.submit()
+    await house.cancel(job_id)
+    again = await house.retry(job_id)
+    await distill(house)
+    assert (await house.job(again)).state == JobState.SUCCEEDED
+    told = [event.data["text"] for event in await house.events(again) if event.type == "notice"]
+    assert told == [f"the retry of {job_id} starts from the beginning: no checkpoint on this host"]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_what_a_failed_job_had_learnt_is_not_kept_for_ever(house: House) -> None:
+    [job_id] = await house.submit(training=LONG, max_attempts=1)
+    await crash_for_good(house, job_id)
+    await errands.sweep_up(house.settings)
+    assert job_folder(house.settings, job_id).exists()
+    await errands.sweep_up(house.settings.model_copy(update={"failed_seconds": 0}))
+    assert not job_folder(house.settings, job_id).exists()
