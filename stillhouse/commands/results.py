@@ -62,7 +62,8 @@ def compared(found: Report) -> str:
         rows.append(_row("same student, no teacher", found.control))
     on = found.evaluated_on
     heads = ("", "ACCURACY", "AGREEMENT", "ECE", "PARAMETERS", "LATENCY")
-    whole = f"{on.samples} samples" if on.words is None else f"{on.words} words in {on.samples} samples"
+    parts = f"{on.words} words in " if on.words else f"{on.tokens} tokens in " if on.tokens else ""
+    whole = f"{parts}{on.samples} samples"
     told = f"\non {whole} of the {on.split} split ({on.labelled} with a label)"
     return table(heads, rows) + told + (f"\nno control: {found.control_missing}" if found.control_missing else "")
 
@@ -71,6 +72,8 @@ def _row(who: str, scores: Scores) -> tuple[str, ...]:
     accuracy = "-" if scores.accuracy is None else f"{scores.accuracy:.1%}"
     if scores.entities:
         accuracy += f" (F1 {scores.entities.f1:.1%})"
+    if scores.perplexity:
+        accuracy += f" (perplexity {scores.perplexity:.2f})"
     ece = "-" if scores.ece is None else f"{scores.ece:.3f}"
     agreement = "-" if scores.agreement is None else f"{scores.agreement:.1%}"
     if near := scores.embedding:

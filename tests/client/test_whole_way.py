@@ -21,7 +21,7 @@ from stillhouse import Stillhouse
 from stillhouse.cli import app
 from stillhouse.commands.results import compared
 from stillhouse.embedded import EmbeddedStack
-from tests.engine import tagged
+from tests.engine import language, tagged, texts
 
 pytestmark = pytest.mark.xdist_group("whole way")  # one stack, on one of the suite's workers
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -203,6 +203,21 @@ def test_a_folder_that_tags_words_teaches_a_smaller_one(client, tmp_path):
     learnt = client.models.of_job(job)
     assert learnt.class_names == tagged.TAGS
     assert learnt.preprocessing.kind == "tokenizer"
+    told = client.jobs.validate({"teacher": learnt.id, "transfer_set": data.id, "student": student})
+    assert told.valid, told.errors
+
+
+def test_a_folder_that_continues_texts_teaches_a_smaller_one(client, tmp_path):
+    teacher = client.models.create(language.hub_folder(tmp_path / "my-gpt"))
+    assert (teacher.architecture.task, teacher.architecture.classes) == ("causal_lm", language.TOKENS)
+    data = client.datasets.create({"text": texts.sentences(40, seed=2)[0]})
+    student = {"architecture": language.SMALL.model_dump()}
+    job = client.jobs.create(teacher=teacher, transfer_set=data, student=student, training={"epochs": 1})
+    report = job.wait(timeout=120).report
+    assert report.teacher.perplexity < 4 < report.student.perplexity
+    assert f"on {report.evaluated_on.tokens} tokens in 4 samples" in compared(report)
+    assert "(perplexity " in compared(report)
+    learnt = client.models.of_job(job)  # whose file has each weight once
     told = client.jobs.validate({"teacher": learnt.id, "transfer_set": data.id, "student": student})
     assert told.valid, told.errors
 

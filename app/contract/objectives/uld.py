@@ -9,10 +9,10 @@ from app.contract.schedules import Temperature
 class Uld(Term):
     """How far the sorted probabilities are apart, whichever classes they belong to (Wasserstein-1).
 
-    It reads how sure the teacher is and how its doubt is spread, not of what: so it says nothing without hard targets
-    beside it, and is meant for networks of different vocabularies, the smaller one filled up with probabilities of 0.
-    Where both have the same classes, soft targets teach more. At each row (sample or token), averaged over the batch
-    of rows, where the authors' code takes the mean of each text's mean; no factor T², as in their code.
+    It reads how sure the teacher is and how its doubt is spread, not of what, so it wants hard targets beside it. It is
+    meant for networks of different vocabularies, the smaller one filled up with probabilities of 0; where both have the
+    same classes, as a job still asks for, soft targets teach more. At each row (sample or token), averaged over the
+    batch of rows, where the authors' code takes the mean of each text's mean; no factor T², as in their code.
     """
 
     title: ClassVar[str] = "Universal logit distillation"

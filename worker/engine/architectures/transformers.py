@@ -64,7 +64,7 @@ class _Reader:
 
 
 class _Tagger(_Reader):
-    """The same of a network that says something of each token: answers for words by their first one, or for tokens."""
+    """The same of a network that tells classes of tokens apart: answers for each word, by its first token."""
 
     def forward(self, tokens: Tokens) -> Tensor:
         assert tokens.heads_A is not None
@@ -72,6 +72,15 @@ class _Tagger(_Reader):
         logits_AC = logits_BLC.flatten(0, 1).index_select(0, tokens.heads_A.clamp(min=0))
         # Nothing is said of words that are not seen; whoever asks passes over them (`worker.engine.units`).
         return torch.where(tokens.heads_A[:, None] >= 0, logits_AC, 0.0)
+
+
+class _LanguageModel(_Reader):
+    """The same of one that predicts tokens: answers for each that another follows, without a copy too many."""
+
+    def forward(self, tokens: Tokens) -> Tensor:
+        assert tokens.heads_A is not None
+        logits_BLC: Tensor = self._answer(tokens).logits
+        return logits_BLC.flatten(0, 1).index_select(0, tokens.heads_A)
 
 
 class _Embedder(_Reader):
@@ -90,8 +99,11 @@ class _Embedder(_Reader):
 
 
 _READERS: dict[str, type[_Reader]] = {
-    "sequence_classification": _Reader, "token_classification": _Tagger, "embedding": _Embedder, "causal_lm": _Tagger
-}  # fmt: skip
+    "sequence_classification": _Reader,
+    "token_classification": _Tagger,
+    "embedding": _Embedder,
+    "causal_lm": _LanguageModel,
+}
 
 
 def build(family: Transformers) -> nn.Module:
