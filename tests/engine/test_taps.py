@@ -167,6 +167,16 @@ def test_the_service_knows_short_names_as_the_network_has_them(
         assert told == [tap for tap in found if is_short(tap.name)]
 
 
+@pytest.mark.parametrize("kind", ["electra", "roberta"])
+def test_the_service_knows_encoders_like_bert_by_their_config(kind: str) -> None:
+    config = {**TINY_BERT, "model_type": kind, "embedding_size": 16, "max_position_embeddings": 40}
+    architecture = Transformers(config=config, classes=3)
+    found = listing(architecture)
+    assert found is not None
+    assert architecture.short_taps(()) == [tap for tap in found[1] if is_short(tap.name)]
+    assert Transformers(config={"model_type": kind, "vocab_size": 20}, classes=3).short_taps(()) is None
+
+
 @pytest.mark.parametrize(("architecture", "_shape", "expected"), CASES, ids=lambda case: getattr(case, "kind", ""))
 def test_an_inspection_lists_taps_without_memory(
     architecture: Architecture, _shape: object, expected: dict[str, object]

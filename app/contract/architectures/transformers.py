@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from app.contract.architectures.family import Family
 from app.contract.samples import SampleKind
+from app.contract.taps import Tap, tokens_tap, vector_tap
 
 _DROPPED = frozenset({
     # say where a network comes from, or what its labels were called
@@ -38,6 +39,10 @@ _COUNT_FROM_PADDING = frozenset({
     "xlm-roberta", "xlm-roberta-xl", "xmod",
 })  # fmt: skip
 """Model types whose first position is the padding token's number + 1."""
+
+
+_PLAIN = frozenset({"bert", "electra", "roberta"})
+"""Model types whose taps are known without the library."""
 
 
 class Transformers(Family):
@@ -143,6 +148,22 @@ class Transformers(Family):
 
     def typical_sample(self) -> tuple[int, ...]:
         return (min(8, self.longest() or 8),)
+
+    def short_taps(self, shape: tuple[int, ...]) -> list[Tap] | None:
+        sizes = [self.config.get(name) for name in ("num_hidden_layers", "hidden_size", "num_attention_heads")]
+        if self.config["model_type"] not in _PLAIN or self.task != "sequence_classification":
+            return None
+        if not all(isinstance(size, int) and size > 0 for size in sizes):
+            return None  # the library's own defaults, which it alone knows
+        layers, width, heads = (int(size) for size in sizes if size)
+        scores = {f"attention:{layer}": ("attention", (heads, None, None)) for layer in range(layers)}
+        heard = {f"qkv:{layer}": ("qkv", (3, heads, None, width // heads)) for layer in range(layers)}
+        return [
+            *(tokens_tap(f"hidden:{layer}", None, width) for layer in range(layers + 1)),
+            vector_tap("pooled", width),
+            *(Tap(name=name, layout=layout, shape=found) for name, (layout, found) in (scores | heard).items()),
+            vector_tap("logits", self.classes),
+        ]
 
     def size(self) -> None:
         return None
