@@ -21,10 +21,10 @@ class Reliability(Contract):
 class EmbeddingScores(Contract):
     """How near a network's embeddings come to the teacher's."""
 
-    mse: float
-    """Mean squared difference of their numbers."""
-    cosine: float
-    """Mean cosine between the two embeddings of a sample."""
+    mse: float | None
+    """Mean squared difference of their numbers; null where they are not equally many."""
+    cosine: float | None
+    """Mean cosine between the two embeddings of a sample; null where they are not equally many."""
     spearman: float | None
     """Rank correlation of the cosines between all pairs of (the first 500) samples; null where they do not differ."""
 

@@ -9,6 +9,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from app.contract.embeddings import width_taught
 from app.contract.job_file import JobFile, TeacherInput
 from app.contract.students import TeacherLayers
 from app.contract.transfer import SPLITS
@@ -26,7 +27,7 @@ def key_of(job: JobFile, view: int, part: str, taps: Sequence[str] = ("logits",)
         "version": VERSION,
         "teachers": _teachers(job.teachers),
         "combine": None if isinstance(spec.teacher, str) else spec.teacher.combine,
-        "classes": [job.student.architecture.classes, _order(job)],
+        "classes": [_width(job), _order(job)],
         "data": source.sha256,
         "format": source.format.model_dump(mode="json"),
         # Samples may be encoded by, mixed with or moved towards training samples: which those are makes the view.
@@ -60,6 +61,10 @@ def _teachers(teachers: Sequence[TeacherInput]) -> list[dict[str, Any]]:
         {**teacher.model_dump(mode="json", exclude={"path", "weight"}), "share": teacher.weight / whole}
         for teacher in teachers
     ]
+
+
+def _width(job: JobFile) -> int:
+    return width_taught([teacher.architecture for teacher in job.teachers], job.student.architecture.classes)
 
 
 def _order(job: JobFile) -> list[Any] | None:

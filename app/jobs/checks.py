@@ -73,6 +73,8 @@ def _sizes(spec: JobSpec, named: Named, max_parameters: int) -> Iterator[Problem
 
 
 def _classes(spec: JobSpec, named: Named) -> Iterator[Problem]:
+    if embeddings.taught_by([architecture_of(teacher) for teacher in named.teachers]):
+        return  # which name no classes; whether their widths fit is for the terms to say
     classes, data = named.student_architecture(spec).classes, inspected_names(named.dataset)
     wanted = student_class_names(spec, named)
     for pointer, teacher in _teachers(spec, named):

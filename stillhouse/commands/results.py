@@ -77,7 +77,8 @@ def _row(who: str, scores: Scores) -> tuple[str, ...]:
     ece = "-" if scores.ece is None else f"{scores.ece:.3f}"
     agreement = "-" if scores.agreement is None else f"{scores.agreement:.1%}"
     if near := scores.embedding:
-        agreement = f"cosine {near.cosine:.3f}"
+        agreement = "-" if near.spearman is None else f"Spearman {near.spearman:.3f}"
+        agreement = agreement if near.cosine is None else f"cosine {near.cosine:.3f}"
     return (who, accuracy, agreement, ece, f"{scores.parameters:,}", f"{scores.latency_ms:.3f} ms")
 
 

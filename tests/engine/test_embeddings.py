@@ -33,6 +33,12 @@ from worker.engine.failures import EngineFailure, Refused
 MINILM = "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"
 TEACHER = Transformers(config=TINY_BERT, task="embedding", classes=16, normalize=True)
 STUDENT = Textcnn(vocabulary=120, embedding=6, filters=4, widths=(1, 2), classes=16, dropout=0.0)
+NARROW = STUDENT.model_copy(update={"classes": 6})
+WIDER = TEACHER.model_copy(update={"classes": 24, "config": {**TINY_BERT, "hidden_size": 24}})
+OF_ANY_WIDTH: list[dict[str, Any]] = [
+    {"kind": "margin_mse", "weight": 30}, {"kind": "similarity_distribution", "size": 64},
+    {"kind": "hint", "layers": ["logits"]}, {"kind": "hidden_cosine", "layers": ["logits"]},
+]  # fmt: skip
 OBJECTIVE = [{"kind": "embedding_cosine"}, {"kind": "logit_mse", "weight": 0.1}]
 
 
@@ -96,11 +102,36 @@ def test_a_student_learns_embeddings(tmp_path: Path, run_here: Callable[[Path], 
     assert curve[-1] > curve[0]
 
 
+def test_a_student_of_fewer_numbers_learns_how_similar_samples_are(
+    tmp_path: Path, run_here: Callable[[Path], None]
+) -> None:
+    make_text_job(
+        tmp_path / "job",
+        teacher=TEACHER,
+        student=NARROW,
+        read_by_teacher=pieces(),
+        read_by_student=pieces(),
+        spec={"objective": OF_ANY_WIDTH},
+        training={"epochs": 12, "optimizer": {"kind": "adamw", "learning_rate": 0.02}},
+    )
+    run_here(tmp_path / "job")
+    report = Report.model_validate_json((tmp_path / "job/out/report.json").read_bytes())
+    near, curve = report.student.embedding, report.curves["student"]["validation/spearman"].values
+    assert near
+    assert (near.mse, near.cosine) == (None, None)
+    assert near.spearman is not None
+    assert near.spearman > 0.3
+    assert curve[-1] > curve[0]
+    assert load_file(tmp_path / "job/out/student.safetensors").keys() == build.network(NARROW).state_dict().keys()
+
+
 REFUSED: list[tuple[list[Family], Family, dict[str, Any], str, str]] = [
     ([TEACHER], STUDENT, {}, "/objective/0", "Soft targets: it reads outputs as distributions"),
     ([TEACHER], STUDENT, {}, "/objective/1", "Hard targets"),
     ([STUDENT], TEACHER, {"objective": OBJECTIVE}, "/student", "the student gives embeddings"),
     ([TEACHER, STUDENT], STUDENT, {"objective": OBJECTIVE}, "/teacher", "some tell classes apart"),
+    ([TEACHER], NARROW, {"objective": OBJECTIVE}, "/objective/1", "have 16 numbers and the student's 6; give"),
+    ([TEACHER, WIDER], STUDENT, {"objective": OF_ANY_WIDTH}, "/teacher", "of 16 and 24 numbers have no mean"),
     (
         [TEACHER],
         STUDENT,

@@ -29,7 +29,7 @@ ALONE = {"simkd"}
 A_STAGE_FIRST = {"factor_transfer"}
 LayOut = Callable[[Path], Bench]
 Make = Callable[[Path, list[dict[str, Any]]], Path]
-_STUDENT = {**TINY_BERT, "num_hidden_layers": 1, "hidden_size": 8, "intermediate_size": 8}
+_STUDENT = {**TINY_BERT, "num_hidden_layers": 2, "hidden_size": 8, "intermediate_size": 8}
 
 
 def images(folder: Path, objective: list[dict[str, Any]]) -> Path:

@@ -119,13 +119,14 @@ class Bench:
         """What the teachers say of the transfer set."""
         rows, units, looks = self.transfer_set.rows, self.transfer_set.units, Looks(self.looks)
 
-        top, classes = kept_classes(self.job), self.job.student.architecture.classes
+        taught = [teacher.architecture for teacher in self.job.teachers]
+        top, width = kept_classes(self.job), embeddings.width_taught(taught, self.job.student.architecture.classes)
 
         def open_store(number: int, part: str, whole: bool, predict: Callable[[Tensor], Tensor]) -> Store:  # noqa: FBT001
             rows_N, kept = rows[part].to(self.device), None if whole or part != "train" else top
             its_units = units.within(rows_N)
-            keeps = logits_kept(len(its_units), classes, kept)
-            where, at_once = self._place(self.targets_key(number, part, whole=whole)), samples_at_once(units, classes)
+            keeps = logits_kept(len(its_units), width, kept)
+            where, at_once = self._place(self.targets_key(number, part, whole=whole)), samples_at_once(units, width)
             return SoftTargets(where, rows_N, keeps, predict, self.stop.check, its_units, at_once)
 
         predict = self._ensemble().logits

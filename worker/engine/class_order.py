@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from app.contract import class_names
+from app.contract import class_names, embeddings
 from app.contract.class_names import Names
 from app.contract.job_file import JobFile
 from app.contract.states import FailureCode
@@ -21,8 +21,10 @@ Order = tuple[int, ...] | None
 def arranged(job: JobFile, transfer_set: TransferSet) -> tuple[TransferSet, list[Order]]:
     """Return the transfer set with labels in the student's order, and each teacher's order.
 
-    Raises EngineFailure where somebody does not know a class.
+    Embeddings name none, and have no order. Raises EngineFailure where somebody does not know a class.
     """
+    if embeddings.taught_by([teacher.architecture for teacher in job.teachers]):
+        return transfer_set, [None for _ in job.teachers]
     own, classes = job.student.class_names, job.student.architecture.classes
     known = [teacher.class_names for teacher in job.teachers]
     wanted = class_names.learnt(classes, job.spec.student, own, transfer_set.class_names, known)

@@ -11,12 +11,21 @@ _COMPARED = 500
 
 
 def embedding_scores(network_ND: Tensor, teacher_ND: Tensor) -> EmbeddingScores:
-    """Return the scores; embeddings in float64."""
+    """Return the scores; embeddings in float64. Their widths may differ."""
+    alike = network_ND.shape == teacher_ND.shape
     return EmbeddingScores(
-        mse=float(mse_loss(network_ND, teacher_ND)),
-        cosine=float(cosine_similarity(network_ND, teacher_ND, dim=1).mean()),
+        mse=float(mse_loss(network_ND, teacher_ND)) if alike else None,
+        cosine=float(cosine_similarity(network_ND, teacher_ND, dim=1).mean()) if alike else None,
         spearman=_spearman(_similarities(network_ND[:_COMPARED]), _similarities(teacher_ND[:_COMPARED])),
     )
+
+
+def nearness(network_ND: Tensor, teacher_ND: Tensor) -> dict[str, float]:
+    """Return the one score that is followed during training: the `cosine`, or of unequal widths `spearman`."""
+    if network_ND.shape == teacher_ND.shape:
+        return {"cosine": float(cosine_similarity(network_ND, teacher_ND, dim=1).mean())}
+    found = _spearman(_similarities(network_ND[:_COMPARED].double()), _similarities(teacher_ND[:_COMPARED].double()))
+    return {} if found is None else {"spearman": found}
 
 
 def _similarities(embeddings_ND: Tensor) -> Tensor:

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cosine_similarity
 
 from worker.engine import calibration
 from worker.engine.batch import Batch, Position
+from worker.engine.embedding_scores import nearness
 from worker.engine.inputs import TransferSet
 from worker.engine.modes import evaluating
 from worker.engine.objective import Objective
@@ -82,7 +82,7 @@ def metrics(
     """Return `loss`, `agreement` with the teacher and, where there are labels, `accuracy` and `nll`.
 
     `loss` is that of the terms that look at outputs, and is left out where there are none. Of an `embedding` the mean
-    `cosine` to the teacher's stands in place of the others.
+    `cosine` to the teacher's, or of another width `spearman`, stands in place of the others.
     """
     known_N = labels_N >= 0
     labelled = int(known_N.sum())
@@ -98,7 +98,7 @@ def metrics(
         loss = objective.of_outputs(batch)
         found = {} if loss is None else {"loss": float(loss)}
         if embedding:
-            return found | {"cosine": float(cosine_similarity(student_NC, teacher_NC, dim=1).mean())}
+            return found | nearness(student_NC, teacher_NC)
         agreeing_N = student_NC.argmax(1) == teacher_NC.argmax(1)
     found["agreement"] = float(agreeing_N.double().mean())
     return found | (_against_labels(student_NC[known_N], labels_N[known_N]) if labelled else {})
