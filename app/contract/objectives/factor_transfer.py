@@ -37,6 +37,9 @@ class FactorTransfer(FeatureTerm):
     power: Literal[1, 2] = 1
     """p."""
 
+    def learnt_first(self) -> Term | None:
+        return self.model_copy(update={"learns": "paraphraser"}) if self.learns == "translator" else None
+
     def refuses_before(self, earlier: Sequence[Term]) -> str | None:
         if self.learns == "paraphraser":
             return None

@@ -81,6 +81,10 @@ class Term(Contract):
         """Return why it cannot stand in one objective with these, or None."""
         return None
 
+    def learnt_first(self) -> "Term | None":
+        """Return the term of a stage that must come before (with `trains: terms`), or None."""
+        return None
+
     def refuses_before(self, earlier: Sequence["Term"]) -> str | None:
         """Return why it cannot go on from the terms of its name in the stages before, or None."""
         return None
