@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from app.contract.augmentations import AugmentationStep
+from app.contract.exports import Exports
+from app.contract.keeping import Keeping
 from app.contract.objectives import ObjectiveTerm
 from app.contract.resources import Dataset, Job, Model, Page, Validation
 from app.contract.spec import JobSpec
@@ -37,9 +39,12 @@ class Jobs:
         stages: Sequence[Stage | Mapping[str, Any]] | None = None,
         augmentation: Sequence[AugmentationStep | Mapping[str, Any]] | None = None,
         views: Views | Mapping[str, Any] | None = None,
+        soft_targets: Keeping | Mapping[str, Any] | None = None,
         training: Training | Mapping[str, Any] | None = None,
+        generations: int | None = None,
         name: str | None = None,
         control: bool | None = None,
+        export: Exports | Mapping[str, Any] | None = None,
         seed: int | None = None,
         device: str | None = None,
         priority: int | None = None,
@@ -61,9 +66,12 @@ class Jobs:
             "stages": None if stages is None else list(stages),
             "augmentation": None if augmentation is None else list(augmentation),
             "views": views,
+            "soft_targets": soft_targets,
             "training": training,
+            "generations": generations,
             "name": name,
             "control": control,
+            "export": export,
             "seed": seed,
             "device": device,
             "priority": priority,

@@ -1,12 +1,15 @@
 """The command line: what it sends, prints, and returns."""
 
 import hashlib
+import inspect
 import json
 
 import pytest
 from typer.testing import CliRunner
 
+from app.contract.spec import JobSpec
 from stillhouse.cli import app
+from stillhouse.jobs import Jobs
 
 
 @pytest.fixture
@@ -215,3 +218,7 @@ def test_download_all_names_what_there_is(stillhouse, script, answers, tmp_path)
     assert (tmp_path / "new" / "README.md").read_bytes() == b"card"
     assert "has published no lock (there is: card)" in stillhouse("download", answers.JOB, "--artifact", "lock").stderr
     assert stillhouse("download", answers.JOB, tmp_path, "--artifact", "README.md").exit_code == 0
+
+
+def test_jobs_are_created_with_every_field_of_a_spec():
+    assert set(JobSpec.model_fields) <= set(inspect.signature(Jobs.create).parameters)
