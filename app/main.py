@@ -6,7 +6,21 @@ from importlib.metadata import version
 
 from fastapi import APIRouter, FastAPI
 
-from app.api import catalog, datasets, docs, files, health, job_events, job_results, job_wishes, jobs, models, problems
+from app.api import (
+    catalog,
+    datasets,
+    docs,
+    files,
+    health,
+    job_events,
+    job_results,
+    job_wishes,
+    jobs,
+    models,
+    problems,
+    tus,
+    uploads,
+)
 from app.api.middleware import BodyLimit, HeadAsGet, RequestId
 from app.db.session import Database
 from app.queue import Bell
@@ -37,15 +51,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     docs.install(app)
     problems.install(app)
     # The last one added is the outermost.
-    app.add_middleware(BodyLimit, limit=settings.max_body_bytes, except_path="/v1/files")
+    app.add_middleware(BodyLimit, limit=settings.max_body_bytes, except_paths=("/v1/files", "/v1/uploads/"))
     app.add_middleware(HeadAsGet)
+    app.add_middleware(tus.Tus, path="/v1/uploads")
     app.add_middleware(RequestId)
     return app
 
 
 def _routers() -> list[APIRouter]:
     first = APIRouter(prefix="/v1")
-    for module in (files, models, datasets, jobs, job_wishes, job_events, job_results, catalog):
+    for module in (files, uploads, models, datasets, jobs, job_wishes, job_events, job_results, catalog):
         first.include_router(module.router)
     return [first, health.router]
 

@@ -44,6 +44,10 @@ class Settings(BaseSettings):
     """The largest JSON request."""
     max_parameters: int = Field(default=2 * 10**9, gt=0)
     """The largest network that a job or a model may name."""
+    upload_seconds: Seconds = 3 * 24 * 3600
+    """An unfinished upload that nothing was added to for so long is removed."""
+    upload_silence_seconds: Seconds = 30
+    """A request that adds to an upload and sends nothing for so long is ended; what came is kept."""
     free_space_floor_bytes: int = Field(default=256 * 2**20, ge=0)
     """An upload that would leave less on the data folder's disk is refused."""
 

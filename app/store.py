@@ -87,15 +87,34 @@ class Store:
             if size > limit:
                 raise PayloadTooLarge(f"the file is larger than the {limit} bytes allowed")
             if size - checked >= _PART:
-                self._refuse_when_full(size)
+                if self._local:
+                    refuse_when_full(self._local, self._floor)
                 checked = size
             await in_thread(write, chunk)
         await in_thread(writer.close)
         return Blob(digest.hexdigest(), size)
 
-    async def put_file(self, path: Path) -> Blob:
+    async def put_file(self, path: Path, check: Callable[[Blob], None] | None = None) -> Blob:
         """Store a file of this host."""
-        return await self.put(_read(path), limit=2**63)
+        return await self.put(_read(path), limit=2**63, check=check)
+
+    async def adopt(self, path: Path, check: Callable[[Blob], None]) -> Blob:
+        """Store a file that nobody will change any more: without a copy where it lies on a local store's disk.
+
+        The file stays where it is, for the caller to remove. Raises as `put` does.
+        """
+        incoming = new_id("incoming/in")
+        if self._local is None or not await in_thread(_link, path, self._local / incoming):
+            return await self.put_file(path, check)
+        try:
+            blob = await in_thread(_blob_of, path)
+            check(blob)
+            await self._settle(incoming, blob.sha256)
+        except (BaseError, OSError) as error:
+            raise _outage(error) from error
+        finally:
+            await self._discard(incoming)
+        return blob
 
     async def stream(self, sha256: str, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes]:
         """Yield the bytes from `start` up to `end` (exclusive; all by default). Raises BlobMissing."""
@@ -152,13 +171,6 @@ class Store:
             return str(error)
         return None
 
-    def _refuse_when_full(self, size: int) -> None:
-        if self._local is None:
-            return
-        free = os.statvfs(self._local).f_bavail * os.statvfs(self._local).f_frsize
-        if free < self._floor:
-            raise StorageFull(f"after {size} bytes the store's disk has {free} bytes free; {self._floor} are kept free")
-
     async def _settle(self, incoming: str, sha256: str) -> None:
         # Renamed over an equal blob on purpose: a fresh time stamp keeps the janitor away from it.
         if self._local:
@@ -171,6 +183,14 @@ class Store:
         with anyio.CancelScope(shield=True):
             with contextlib.suppress(BaseError, OSError):  # the janitor finds what stays behind
                 await in_thread(obstore.delete, self._store, path)
+
+
+def refuse_when_full(folder: Path, floor: int, wanted: int = 0) -> None:
+    """Raise StorageFull where less than `floor` bytes would stay free on a folder's disk after `wanted` more."""
+    disk = os.statvfs(folder)
+    free = disk.f_bavail * disk.f_frsize
+    if free - wanted < floor:
+        raise StorageFull(f"the disk has {free} bytes free, {wanted} more are asked for, and {floor} are kept free")
 
 
 def _path(sha256: str) -> str:
@@ -210,6 +230,22 @@ def _outage(error: BaseError | OSError) -> Exception:
     if "No space left" in text or "os error 28" in text:
         return StorageFull("the store's disk is full")
     return ServiceUnavailable(f"the store cannot be used: {text.splitlines()[0]}")
+
+
+def _link(path: Path, twin: Path) -> bool:
+    """Give a file a second name; return False where the two places do not allow it."""
+    twin.parent.mkdir(exist_ok=True)
+    try:
+        twin.hardlink_to(path)
+    except OSError:
+        return False
+    os.utime(path)  # a fresh time stamp keeps the janitor away from it
+    return True
+
+
+def _blob_of(path: Path) -> Blob:
+    with path.open("rb") as file:
+        return Blob(hashlib.file_digest(file, "sha256").hexdigest(), file.tell())
 
 
 def _fsync(path: Path) -> None:

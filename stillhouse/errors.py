@@ -12,8 +12,9 @@ StillhouseError
 ├── NotCaptured             a network cannot be written down as calls of operators
 ├── Corrupted               bytes arrived that are not the ones announced
 └── ServiceError            the service said no: `status`, `code`, `detail`, `errors`, `request_id`
-    ├── BadRequest 400, NotFound 404, Conflict 409, PreconditionFailed 412, PayloadTooLarge 413,
-    │   UnsupportedMediaType 415, RateLimited 429, ServiceUnavailable 503, StorageFull 507
+    ├── BadRequest 400, NotFound 404, Conflict 409, Gone 410, PreconditionFailed 412, PayloadTooLarge 413,
+    │   UnsupportedMediaType 415, Locked 423, RateLimited 429, ChecksumMismatch 460, ServiceUnavailable 503,
+    │   StorageFull 507
     └── InvalidRequest 422
         └── InvalidSpec, DigestMismatch, IdempotencyKeyReused
 """
@@ -112,6 +113,10 @@ class Conflict(ServiceError):
     code = "conflict"
 
 
+class Gone(ServiceError):
+    code = "gone"
+
+
 class PreconditionFailed(ServiceError):
     code = "precondition_failed"
 
@@ -122,6 +127,14 @@ class PayloadTooLarge(ServiceError):
 
 class UnsupportedMediaType(ServiceError):
     code = "unsupported_media_type"
+
+
+class Locked(ServiceError):
+    code = "locked"
+
+
+class ChecksumMismatch(ServiceError):
+    code = "checksum_mismatch"
 
 
 class RateLimited(ServiceError):
@@ -156,11 +169,14 @@ BY_STATUS: dict[int, type[ServiceError]] = {
     400: BadRequest,
     404: NotFound,
     409: Conflict,
+    410: Gone,
     412: PreconditionFailed,
     413: PayloadTooLarge,
     415: UnsupportedMediaType,
     422: InvalidRequest,
+    423: Locked,
     429: RateLimited,
+    460: ChecksumMismatch,
     503: ServiceUnavailable,
     507: StorageFull,
 }

@@ -23,6 +23,7 @@ from app.queue import Bell
 from app.settings import Settings
 from app.soft_targets.service import forget as forget_soft_targets
 from app.store import Store
+from app.uploads.reception import Reception
 from worker import folders
 
 _HINTS = 32
@@ -55,6 +56,7 @@ class Janitor:
             "inspections rung": self._ring("inspect", inspections.ring_again),
             "job directories": lambda: folders.sweep_jobs(self._database, settings),
             "inspection directories": lambda: folders.sweep_inspections(settings),
+            "uploads": Reception(self._database, self._store, settings).sweep,
             "orphans": self._sweep_orphans,
         }
 

@@ -1,6 +1,7 @@
 """Around every request: an id, HEAD wherever GET works, and a bound on JSON bodies. Plain ASGI, nothing is buffered."""
 
 import re
+from collections.abc import Sequence
 
 import uuid_utils
 from starlette.datastructures import Headers, MutableHeaders
@@ -59,13 +60,16 @@ def wants_no_body(request: Request) -> bool:
 
 
 class BodyLimit:
-    """Refuses larger bodies with 413, by Content-Length or while they come in; uploads have a limit of their own."""
+    """Refuses larger bodies with 413, by Content-Length or while they come in; uploads have limits of their own.
 
-    def __init__(self, app: ASGIApp, limit: int, except_path: str) -> None:
-        self.app, self.limit, self.except_path = app, limit, except_path
+    `except_paths`: paths, and beginnings of paths where they end with a slash.
+    """
+
+    def __init__(self, app: ASGIApp, limit: int, except_paths: Sequence[str]) -> None:
+        self.app, self.limit, self.except_paths = app, limit, except_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] == self.except_path:
+        if scope["type"] != "http" or self._is_upload(scope["path"]):
             await self.app(scope, receive, send)
             return
         announced = Headers(scope=scope).get("content-length", "0")
@@ -84,9 +88,12 @@ class BodyLimit:
 
         await self.app(scope, counted, send)
 
+    def _is_upload(self, path: str) -> bool:
+        return any(path == known or (known.endswith("/") and path.startswith(known)) for known in self.except_paths)
+
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = problem(scope["request_id"], 413, "payload_too_large", "Payload too large", self._detail())
         await answer(scope, receive, send)
 
     def _detail(self) -> str:
-        return f"the body is larger than the {self.limit} bytes allowed here; files go to POST /v1/files"
+        return f"the body is larger than the {self.limit} bytes allowed here; files go to POST /v1/files or /v1/uploads"

@@ -13,6 +13,8 @@ def _path(value: str) -> Any:
 
 FileId = Annotated[str, _path(samples.TEACHER_FILE)]
 SpareFileId = Annotated[str, _path(samples.SPARE_FILE)]
+UploadId = Annotated[str, _path(samples.UPLOAD)]
+SpareUploadId = Annotated[str, _path(samples.SPARE_UPLOAD)]
 ModelId = Annotated[str, _path(samples.MODEL)]
 SpareModelId = Annotated[str, _path(samples.SPARE_MODEL)]
 DatasetId = Annotated[str, _path(samples.DATASET)]

@@ -49,8 +49,8 @@ def problem(
 
 def _render(request: Request, error: StillhouseError) -> JSONResponse:
     answer = problem(request_id(request), error.status, error.code, error.title, error.detail, error.errors)
-    if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
-        answer.headers["Retry-After"] = "5"
+    if error.retry_after is not None:
+        answer.headers["Retry-After"] = str(error.retry_after)
     return answer
 
 

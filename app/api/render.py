@@ -17,6 +17,11 @@ def file(row: tables.File) -> resources.File:
     return resources.File(id=row.id, name=row.name, size=row.size, sha256=row.sha256, created_at=row.created_at)
 
 
+def upload(row: tables.Upload, offset: int) -> resources.Upload:
+    same = ("id", "name", "size", "sha256", "expires_at", "created_at")
+    return resources.Upload(offset=offset, file=row.file_id, **{name: getattr(row, name) for name in same})
+
+
 def model(row: tables.Model) -> resources.Model:
     return resources.Model.model_validate(
         {

@@ -5,6 +5,7 @@ from typing import Any
 
 from app.api.problems import MEDIA_TYPE
 
+_OF_TUS = {460: "Checksum Mismatch"}
 _SCHEMA = {"$ref": "#/components/schemas/ProblemDocument"}
 
 
@@ -14,4 +15,5 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def _answer(status: int) -> dict[str, Any]:
-    return {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": _SCHEMA}}}
+    description = _OF_TUS.get(status) or HTTPStatus(status).phrase
+    return {"description": description, "content": {MEDIA_TYPE: {"schema": _SCHEMA}}}

@@ -4,6 +4,7 @@ StillhouseError
 ├── BadRequest 400            bad_request: not JSON, an upload cut short, a malformed cursor or header
 ├── NotFound 404              not_found
 ├── Conflict 409              conflict: the resource's state does not allow it
+├── Gone 410                  gone: an upload that expired, was ended or failed; start a new one
 ├── PreconditionFailed 412    precondition_failed: If-Match names an older version
 ├── PayloadTooLarge 413       payload_too_large
 ├── UnsupportedMediaType 415  unsupported_media_type
@@ -11,6 +12,8 @@ StillhouseError
 │   ├── InvalidSpec           invalid_spec: a job spec that cannot run
 │   ├── DigestMismatch        digest_mismatch: bytes that are not the ones announced
 │   └── IdempotencyKeyReused  idempotency_key_reused: the same key with another body
+├── Locked 423                locked: another request is at work on this upload
+├── ChecksumMismatch 460      checksum_mismatch: a part of an upload came in damaged (tus)
 ├── ServiceUnavailable 503    service_unavailable: database or store out of reach
 └── StorageFull 507           storage_full
 """
@@ -36,6 +39,8 @@ class StillhouseError(Exception):
     code: ClassVar[str] = "internal_error"
     status: ClassVar[int] = 500
     title: ClassVar[str] = "Internal error"
+    retry_after: ClassVar[int | None] = None
+    """Seconds after which the same request may go well."""
 
     def __init__(self, detail: str, errors: Sequence[Problem] = ()) -> None:
         super().__init__(detail)
@@ -53,6 +58,10 @@ class NotFound(StillhouseError):
 
 class Conflict(StillhouseError):
     code, status, title = "conflict", 409, "Conflict with the resource's state"
+
+
+class Gone(StillhouseError):
+    code, status, title = "gone", 410, "Gone"
 
 
 class PreconditionFailed(StillhouseError):
@@ -83,8 +92,18 @@ class IdempotencyKeyReused(InvalidRequest):
     code, title = "idempotency_key_reused", "Idempotency key reused with another request"
 
 
+class Locked(StillhouseError):
+    code, status, title = "locked", 423, "Locked"
+    retry_after = 2
+
+
+class ChecksumMismatch(StillhouseError):
+    code, status, title = "checksum_mismatch", 460, "Checksum mismatch"
+
+
 class ServiceUnavailable(StillhouseError):
     code, status, title = "service_unavailable", 503, "Service unavailable"
+    retry_after = 5
 
 
 class StorageFull(StillhouseError):

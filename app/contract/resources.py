@@ -62,6 +62,24 @@ class File(Resource):
     created_at: datetime
 
 
+class Upload(Resource):
+    """A file on its way in, in as many requests as it takes (tus 1.0.0)."""
+
+    id: str
+    name: str
+    size: int
+    """Bytes of the whole file."""
+    offset: int
+    """Bytes that are here; go on from there."""
+    sha256: str | None
+    """As announced; compared at the end."""
+    file: str | None
+    """The file that came of it, once it is whole."""
+    expires_at: datetime
+    """Until then it can be gone on with; every request that adds to it moves this on."""
+    created_at: datetime
+
+
 class ModelCreate(BaseModel):
     """Registers uploaded weights as a network of an architecture, or the student of a job."""
 

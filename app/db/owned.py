@@ -5,9 +5,9 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.tables import Artifact, Dataset, File, Job, Model
+from app.db.tables import Artifact, Dataset, File, Job, Model, Upload
 
-Row = TypeVar("Row", File, Model, Dataset, Job, Artifact)
+Row = TypeVar("Row", File, Upload, Model, Dataset, Job, Artifact)
 VersionedRow = TypeVar("VersionedRow", Model, Dataset, Job)
 
 

@@ -33,6 +33,32 @@ class File(_Owned, Base):
     sha256: Mapped[str] = mapped_column(Sha256)
 
 
+class Upload(_Owned, Base):
+    """A file on its way in; its bytes so far lie on the disk, and the size of that file is the offset."""
+
+    __tablename__ = "uploads"
+    __table_args__ = (
+        Index(None, "tenant_id", "id"),
+        Index(None, "tenant_id", "sha256"),
+        Index(None, "expires_at"),
+        Index(None, "file_id"),
+    )
+
+    name: Mapped[str] = mapped_column(String(255))
+    size: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str | None] = mapped_column(Sha256)
+    """As announced."""
+    described: Mapped[str | None] = mapped_column(Text)
+    """Upload-Metadata as it came; tus gives it back."""
+    unchecked_from: Mapped[int | None] = mapped_column(BigInteger)
+    """Where bytes begin whose checksum was still to come: they count only once it has been right."""
+    file_id: Mapped[str | None] = mapped_column(Id, ForeignKey("files.id", ondelete="CASCADE"))
+    """What came of it."""
+    ended: Mapped[str | None] = mapped_column(Text)
+    """Why it is over without a file."""
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
 class _Registered(_Owned):
     """Something uploaded that is inspected once: uploaded -> inspecting -> ready | rejected."""
 

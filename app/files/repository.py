@@ -9,6 +9,11 @@ from app.db.tables import Artifact, Dataset, File, Model, SoftTargets
 class FileRepository(OwnedRepository[File]):
     table = File
 
+    async def with_content(self, tenant: str, sha256: str, size: int) -> File | None:
+        """Return a file of these bytes; its row stays until this transaction ends."""
+        query = select(File).where(File.tenant_id == tenant, File.sha256 == sha256, File.size == size).limit(1)
+        return (await self.session.scalars(query.with_for_update(read=True))).first()
+
     async def users_of(self, file_id: str) -> list[str]:
         """Return the ids of models and transfer sets made from this file."""
         models = await self.session.scalars(select(Model.id).where(Model.file_id == file_id).limit(10))

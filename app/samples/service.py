@@ -4,6 +4,7 @@ They appear when the OpenAPI document is first asked for, under ids that never c
 `examples/make_samples.py`. What has a *spare* is there to be deleted or cancelled.
 """
 
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,9 @@ from app.contract.states import InspectionState
 from app.contract.students import Student
 from app.contract.training import AdamW, Training
 from app.contract.transfer import Splits, Tensors
-from app.db.base import DEFAULT_TENANT
+from app.db.base import DEFAULT_TENANT, db_now
 from app.db.session import Database, doorbells
-from app.db.tables import Dataset, File, Job, Model
+from app.db.tables import Dataset, File, Job, Model, Upload
 from app.jobs import service as jobs
 from app.jobs import wishes
 from app.jobs.leases import artifact_id
@@ -33,10 +34,14 @@ def _id(prefix: str, number: int) -> str:
 
 
 TEACHER_FILE, DATA_FILE, SPARE_FILE = (_id("file", number) for number in (1, 2, 3))
+UPLOAD, SPARE_UPLOAD = _id("upl", 1), _id("upl", 2)
 MODEL, SPARE_MODEL = _id("mdl", 1), _id("mdl", 2)
 DATASET, SPARE_DATASET = _id("ds", 1), _id("ds", 2)
 JOB, SPARE_JOB, CANCELLED_JOB, PAUSED_JOB = (_id("job", number) for number in (1, 2, 3, 4))
 ARTIFACT = artifact_id(JOB, "report", "report.json")
+SIZE = Path(__file__).with_name("teacher.safetensors").stat().st_size
+DESCRIBED = f"filename {base64.b64encode(b'iris-teacher.safetensors').decode()}"
+"""Upload-Metadata of the sample uploads."""
 _TEACHER = Mlp(inputs=4, hidden=(32,), classes=3)
 _STUDENT = Mlp(inputs=4, hidden=(4,), classes=3)
 
@@ -78,7 +83,16 @@ async def _put(store: Store, name: str) -> dict[str, Any]:
 async def _add_files(session: AsyncSession, teacher: dict[str, Any], data: dict[str, Any]) -> None:
     for row in (File(id=TEACHER_FILE, **teacher), File(id=DATA_FILE, **data), File(id=SPARE_FILE, **data)):
         await session.merge(row)
+    for upload_id in (UPLOAD, SPARE_UPLOAD):
+        await session.merge(_upload(upload_id, teacher["name"]))
     await session.flush()
+
+
+def _upload(upload_id: str, name: str) -> Upload:
+    ten_years = db_now(3650 * 24 * 3600)
+    return Upload(
+        id=upload_id, tenant_id=DEFAULT_TENANT, name=name, size=SIZE, described=DESCRIBED, expires_at=ten_years
+    )
 
 
 async def _add_registered(session: AsyncSession) -> None:

@@ -52,8 +52,9 @@ def _problem(answer: httpx2.Response, status: int, code: str) -> ProblemDocument
     return problem
 
 
-def test_an_upload_reaches_the_api_while_it_is_sent(api: Listener, port: int) -> None:
-    with _open(port, "/v1/files", 2 * len(HALF)) as connection:
+@pytest.mark.parametrize("path", ["/v1/files", "/v1/uploads/upl_1"])
+def test_an_upload_reaches_the_api_while_it_is_sent(api: Listener, port: int, path: str) -> None:
+    with _open(port, path, 2 * len(HALF)) as connection:
         assert api.body_begun.wait(5), "the upload was held back"
         connection.sendall(HALF)
         assert _read(connection).endswith(b'{"bytes": 2000}')
@@ -90,7 +91,10 @@ def test_a_sane_request_id_is_passed_on_and_any_other_replaced(given: str, kept:
     assert kept or re.fullmatch("req_[0-9a-f]{32}", seen)
 
 
-@pytest.mark.parametrize(("path", "size"), [("/v1/files", 10**12), ("/v1/jobs", 3 * 2**20)])
+@pytest.mark.parametrize(
+    ("path", "size"),
+    [("/v1/files", 10**12), ("/v1/uploads/upl_1", 10**12), ("/v1/jobs", 3 * 2**20), ("/v1/uploads", 3 * 2**20)],
+)
 def test_an_announced_size_beyond_the_bound_is_refused_at_once(path: str, size: int, port: int) -> None:
     with _open(port, path, size) as connection:
         answer = connection.recv(65536).decode()

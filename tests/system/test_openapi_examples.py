@@ -36,12 +36,19 @@ def test_every_example_runs(http: httpx2.Client, described: dict[str, Any]) -> N
 
 def requests(path: str, operation: dict[str, Any]) -> list[dict[str, Any]]:
     """Return what Swagger UI would send: one request for each example of the body."""
+    headers = {}
     for parameter in operation.get("parameters", []):
+        examples = list(parameter.get("examples", {}).values())
         if parameter["in"] == "path":
             path = path.replace(f"{{{parameter['name']}}}", parameter["examples"]["sample"]["value"])
+        elif parameter["in"] == "header" and examples:
+            headers[parameter["name"]] = examples[0]["value"]
+    sent = {"url": path, "headers": headers}
     if "requestBody" not in operation:
-        return [{"url": path}]
+        return [sent]
     kind, body = next(iter(operation["requestBody"]["content"].items()))
     if kind == "multipart/form-data":  # the user picks a file
-        return [{"url": path, "files": {"file": TEACHER.read_bytes()}}]
-    return [{"url": path, "json": example["value"]} for example in body["examples"].values()]
+        return [{**sent, "files": {"file": TEACHER.read_bytes()}}]
+    if kind == "application/offset+octet-stream":  # same
+        return [{**sent, "content": TEACHER.read_bytes(), "headers": {**headers, "Content-Type": kind}}]
+    return [{**sent, "json": example["value"]} for example in body["examples"].values()]
