@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import APIRouter, FastAPI
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.api import (
     catalog,
@@ -26,6 +27,7 @@ from app.db.session import Database
 from app.queue import Bell
 from app.settings import Settings
 from app.store import Store
+from migrations import why_not
 
 _DESCRIPTION = """Knowledge-distillation jobs: upload a teacher and a transfer set, submit a job, watch it live, and
 download a small student that works. The examples on this page run as they are, on a sample that is there already."""
@@ -72,6 +74,17 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.bell = Bell(settings.broker_url)
     app.state.database = Database(settings.database, app.state.bell)
     app.state.store = Store(settings)
+    await _check_schema(app.state.database)
     yield
     await app.state.database.close()
     await app.state.bell.close()
+
+
+async def _check_schema(database: Database) -> None:
+    """Refuse to start on another schema than this code's. A database that is away may come back: /readyz tells."""
+    try:
+        reason = why_not(await database.revision())
+    except (SQLAlchemyError, OSError):
+        return
+    if reason:
+        raise RuntimeError(f"not started: {reason}")

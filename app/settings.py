@@ -22,6 +22,8 @@ class Settings(BaseSettings):
     """Folder of this host: job directories, and the embedded database and store."""
     database_url: str = ""
     """`postgresql+psycopg://…`; empty: SQLite in the data folder."""
+    migration_lock_seconds: Seconds = 60
+    """How long a migration waits for another one on the same database; then it gives up, and nothing is changed."""
     broker_url: str = ""
     """`redis://…`, `rediss://…` or `redis+socket:///path`; only `stillhouse serve` can do without."""
     store_url: str = ""

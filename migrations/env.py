@@ -12,6 +12,8 @@ from app.db.base import Base, UtcDateTime
 from app.db.session import create_engine
 
 _MIGRATION_LOCK = 0x57111
+_TABLE_MILLISECONDS = 10_000
+_LOCK_SECONDS: float = context.config.attributes["lock_seconds"]
 
 
 def _render(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[False]:
@@ -25,6 +27,9 @@ def _render(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[Fals
 
 
 def _run(connection: Connection) -> None:
+    """Upgrade within one transaction, ours: whoever comes second reads the revision after the first has committed."""
+    if connection.dialect.name == "postgresql":
+        _lock_postgresql(connection)
     context.configure(
         connection=connection,
         target_metadata=Base.metadata,
@@ -32,15 +37,24 @@ def _run(connection: Connection) -> None:
         render_item=_render,
         compare_type=True,
     )
-    with context.begin_transaction():
-        if connection.dialect.name == "postgresql":  # two hosts may start at once; SQLite locks by itself
-            connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
-        context.run_migrations()
+    context.run_migrations()
 
 
-def _without_foreign_keys(connection: Any, _record: Any) -> None:
-    """Changing a column makes SQLite copy its table: dropping the old one must not take along what refers to it."""
+def _lock_postgresql(connection: Connection) -> None:
+    milliseconds = int(_LOCK_SECONDS * 1000)
+    connection.execute(text(f"SET LOCAL lock_timeout = {milliseconds}"))
+    connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
+    # A change that waits for a table makes everybody else wait behind it: not for long.
+    connection.execute(text(f"SET LOCAL lock_timeout = {min(milliseconds, _TABLE_MILLISECONDS)}"))
+
+
+def _set_up_sqlite(connection: Any, _record: Any) -> None:
+    """Wait for the database's one lock, which BEGIN IMMEDIATE takes, and let go of foreign keys.
+
+    Changing a column makes SQLite copy its table: dropping the old one must not take along what refers to it.
+    """
     cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {int(_LOCK_SECONDS * 1000)}")
     cursor.execute("PRAGMA foreign_keys = OFF")
     cursor.close()
 
@@ -48,11 +62,12 @@ def _without_foreign_keys(connection: Any, _record: Any) -> None:
 async def _migrate(url: str) -> None:
     engine = create_engine(url)
     if engine.dialect.name == "sqlite":
-        event.listen(engine.sync_engine, "connect", _without_foreign_keys)
-    async with engine.connect() as connection:
-        await connection.run_sync(_run)
-        await connection.commit()
-    await engine.dispose()
+        event.listen(engine.sync_engine, "connect", _set_up_sqlite)
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(_run)
+    finally:
+        await engine.dispose()
 
 
 asyncio.run(_migrate(context.config.attributes["database_url"]))

@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import logging
 import sys
-import time
 import uuid
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -12,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.db.session import Database
 from app.queue import DISTILL_QUEUE, HOUSEKEEPING_QUEUE, Bell
 from app.settings import Settings
-from migrations import head
+from migrations import why_not
 from worker.devices import slot_count
 
 _HOUSEKEEPERS = 2
@@ -29,7 +28,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit("STILLHOUSE_BROKER_URL is not set: a worker needs the Redis that the API rings, redis://host:6379/0")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     settings.data.mkdir(parents=True, exist_ok=True)
-    _wait_for_migrations(settings)
+    _check_schema(settings)
     from worker.celery_app import celery  # noqa: PLC0415 - --help and the errors above need no Celery
 
     celery.worker_main(_distill(settings) if role == "distill" else _housekeeping())
@@ -47,21 +46,25 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _wait_for_migrations(settings: Settings) -> None:
-    wanted, looked = head(), 0
-    while (found := asyncio.run(_revision(settings))) != wanted:
-        if looked % _SAY_SO_EVERY == 0:
-            log.warning("waiting for the database: it is at revision %s, this code needs %s", found, wanted)
-        looked += 1
-        time.sleep(_LOOK_AGAIN_SECONDS)
+def _check_schema(settings: Settings) -> None:
+    """Wait for the database as long as it takes; end where its schema is another than this code's."""
+    reason = why_not(asyncio.run(_revision(settings)))
+    if reason:
+        sys.exit(f"not started: {reason}")
 
 
 async def _revision(settings: Settings) -> str | None:
     database = Database(settings.database, Bell(settings.broker_url))
+    looked = 0
     try:
-        return await database.revision()
-    except SQLAlchemyError as error:
-        return f"unknown ({str(error).splitlines()[0]})"
+        while True:
+            try:
+                return await database.revision()
+            except SQLAlchemyError as error:
+                if looked % _SAY_SO_EVERY == 0:
+                    log.warning("waiting for the database: %s", str(error).splitlines()[0])
+            looked += 1
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
     finally:
         await database.close()
 

@@ -7,7 +7,7 @@ from app.api.dependencies import DatabaseDep, StoreDep
 from app.contract.resources import Part, Readiness
 from app.db.session import Database
 from app.queue import Bell
-from migrations import head
+from migrations import why_not
 
 router = APIRouter(tags=["health"])
 
@@ -38,8 +38,8 @@ async def _database(database: Database) -> dict[str, Part]:
     except (SQLAlchemyError, OSError) as error:
         away = Part(ok=False, detail=str(error).splitlines()[0])
         return {"database": away, "migrations": Part(ok=False, detail="unknown: the database cannot be reached")}
-    found = f"at revision {revision or 'none'}, this code needs {head()}"
-    return {"database": _part(None), "migrations": Part(ok=revision == head(), detail=found)}
+    reason = why_not(revision)
+    return {"database": _part(None), "migrations": Part(ok=reason is None, detail=reason or f"at revision {revision}")}
 
 
 def _part(why_not: str | None) -> Part:
