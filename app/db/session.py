@@ -8,8 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from sqlalchemy import Connection, event, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, event, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from app.queue import Bell, Doorbell
@@ -75,12 +74,10 @@ class Database:
     async def revision(self) -> str | None:
         """Return the schema's Alembic revision, or None where there is no schema yet."""
         async with self.reading() as session:
-            try:
-                return (await session.execute(text("SELECT version_num FROM alembic_version"))).scalar()
-            except DBAPIError as error:
-                if error.connection_invalidated:
-                    raise
+            connection = await session.connection()
+            if not await connection.run_sync(lambda here: inspect(here).has_table("alembic_version")):
                 return None
+            return (await session.execute(text("SELECT version_num FROM alembic_version"))).scalar()
 
     async def close(self) -> None:
         await self._engine.dispose()

@@ -3,9 +3,11 @@
 import json
 from typing import Any
 
+import httpx2
 import pytest
 
-from tests.api.conftest import House
+from app.settings import Settings
+from tests.api.conftest import House, running
 
 
 @pytest.mark.parametrize(
@@ -81,6 +83,15 @@ def test_another_tenants_job_is_one_that_is_not_there(house: House) -> None:
 def test_an_odd_request_id_is_not_taken(house: House) -> None:
     answer = house.client.get("/healthz", headers={"X-Request-ID": "a b\x7f"})
     assert answer.headers["x-request-id"].startswith("req_")
+
+
+def test_ready_tells_a_database_that_is_away_from_one_without_a_schema(house: House) -> None:
+    nowhere = "postgresql+psycopg://nobody@127.0.0.1:1/nothing"
+    with running(Settings(**{**house.settings.model_dump(), "database_url": nowhere})) as url:
+        answer = httpx2.get(f"{url}/readyz")
+    parts = answer.json()["parts"]
+    assert (answer.status_code, {name for name, part in parts.items() if part["ok"]}) == (503, {"broker", "store"})
+    assert parts["migrations"]["detail"] == "unknown: the database cannot be reached"
 
 
 def test_ready_says_what_it_stands_on(house: House) -> None:

@@ -168,6 +168,18 @@ def revision_of(url: str) -> str | None:
     return asyncio.run(look())
 
 
+def test_a_worker_waits_for_a_database_that_is_away(tmp_path: Path) -> None:
+    nowhere = "postgresql+psycopg://nobody@127.0.0.1:1/nothing"
+    waiting = start("worker", "distill", data=str(tmp_path), database_url=nowhere, broker_url="redis+socket:///nowhere")
+    try:
+        assert waiting.stderr
+        assert "waiting for the database" in waiting.stderr.readline()
+        assert waiting.poll() is None
+    finally:
+        waiting.kill()
+        waiting.communicate()
+
+
 @pytest.mark.parametrize(("found", "reason"), [("0001", "run `python -m migrations`"), ("9999", "a newer version")])
 def test_nothing_starts_on_another_schema(sqlite_url: str, tmp_path: Path, found: str, reason: str) -> None:
     run(sqlite_url, lambda connection: connection.execute(text(f"UPDATE alembic_version SET version_num = '{found}'")))
