@@ -49,6 +49,8 @@ class Jobs:
         device: str | None = None,
         priority: int | None = None,
         max_attempts: int | None = None,
+        max_runtime: float | None = None,
+        max_pending: float | None = None,
         labels: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
     ) -> JobHandle:
@@ -76,6 +78,8 @@ class Jobs:
             "device": device,
             "priority": priority,
             "max_attempts": max_attempts,
+            "max_runtime": max_runtime,
+            "max_pending": max_pending,
             "labels": labels,
         }
         given = {key: value for key, value in spec.items() if value is not None}

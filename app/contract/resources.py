@@ -204,6 +204,8 @@ class Job(Resource):
     retry_of: str | None = None
     """The job that did not succeed and that this one tries again."""
     version: int
+    expires_at: datetime | None = None
+    """When a job with `max_pending` ends as `expired`, unless a worker has taken it by then."""
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None

@@ -61,6 +61,13 @@ class JobSpec(Contract):
     """Jobs of higher priority are taken first."""
     max_attempts: int = Field(default=3, ge=1, le=20)
     """Times that a job may lose its worker before it fails."""
+    max_runtime: float | None = Field(default=None, gt=0)
+    """Seconds that the job may train, in all attempts together, teacher pass and validation included. When they are up,
+    the student as far as it has come is evaluated and published. The control gets what the student leaves of them, and
+    is left out where that is too little. None: as long as it takes."""
+    max_pending: float | None = Field(default=None, gt=0)
+    """Seconds that the job may wait for a worker, each time that it is queued; then it is `expired`. None: as long as
+    the service lets it."""
     labels: Labels = Field(default_factory=dict)
     """Key-value pairs of your own, to find the job by."""
 
@@ -86,6 +93,15 @@ class JobSpec(Contract):
                 "{kind: fresh}"
             )
         return generations
+
+    @field_validator("max_runtime")
+    @classmethod
+    def _stops_one_student(cls, seconds: float | None, info: ValidationInfo) -> float | None:
+        if seconds is not None and info.data.get("generations", 1) > 1:
+            raise ValueError(
+                "a later generation would be cut short, and it is the student: bound generations by training.epochs"
+            )
+        return seconds
 
     @model_validator(mode="after")
     def _learns_from_what_is_kept(self) -> Self:

@@ -57,6 +57,7 @@ class StopReason(StrEnum):
 
     COMPLETED = "completed"
     EARLY_STOP = "early_stop"
+    MAX_RUNTIME = "max_runtime"
 
 
 class BlockedBy(StrEnum):

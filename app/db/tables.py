@@ -150,6 +150,8 @@ class Job(_Owned, Base):
     failure_detail: Mapped[str | None] = mapped_column(Text)
 
     queued_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now())
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Of a queued job with `max_pending`: when it has waited for too long."""
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 

@@ -28,7 +28,7 @@ async def transition(session: AsyncSession, job: Job, to: JobState, **changes: A
     origin, attempt = JobState(job.state), changes.get("attempt", job.attempt)
     if to not in TRANSITIONS[origin]:
         raise Conflict(f"a job that is {origin} cannot become {to}")
-    values = {"state": to.value, "version": Job.version + 1, **_implied(to), **changes}
+    values = {"state": to.value, "version": Job.version + 1, **_implied(job, to), **changes}
     seq = await JobRepository(session).swap(job, values)
     if seq is None:
         raise ChangedMeanwhile(f"job {job.id} was changed by somebody else in the meantime")
@@ -38,15 +38,23 @@ async def transition(session: AsyncSession, job: Job, to: JobState, **changes: A
     await session.refresh(job)
 
 
-def _implied(to: JobState) -> dict[str, Any]:
+def expiry(spec: dict[str, Any]) -> db_now | None:
+    """Return when a job that is queued now expires by its spec."""
+    seconds = spec.get("max_pending")
+    return None if seconds is None else db_now(seconds)
+
+
+def _implied(job: Job, to: JobState) -> dict[str, Any]:
     """Return the columns that follow from the state."""
+    idle = {"lease_until": None, "desired_state": None, "phase": None}
     if to in TERMINAL:
-        return {"finished_at": db_now(), "lease_until": None, "desired_state": None, "phase": None, "blocked_by": None,
-                "eta_seconds": None}  # fmt: skip
+        return {**idle, "finished_at": db_now(), "blocked_by": None, "eta_seconds": None, "expires_at": None}
     if to is JobState.QUEUED:
-        return {"queued_at": db_now(), "lease_until": None, "desired_state": None, "phase": None, "worker": None}
+        return {**idle, "queued_at": db_now(), "worker": None, "expires_at": expiry(job.spec)}
     if to is JobState.PAUSED:
-        return {"lease_until": None, "desired_state": None, "phase": None, "worker": None, "eta_seconds": None}
+        return {**idle, "worker": None, "eta_seconds": None, "expires_at": None}
+    if to is JobState.STARTING:
+        return {"expires_at": None}
     if to in _WISHED:
         return {"desired_state": _WISHED[to].value}
     return {}

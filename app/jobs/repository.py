@@ -116,7 +116,7 @@ class JobRepository(OwnedRepository[Job]):
     # The queue.
 
     async def claimable(self, limit: int) -> list[Job]:
-        query = select(Job).where(Job.state == JobState.QUEUED, Job.blocked_by.is_(None))
+        query = select(Job).where(Job.state == JobState.QUEUED, Job.blocked_by.is_(None), ~_expired())
         return list(await self.session.scalars(query.order_by(Job.priority.desc(), Job.id).limit(limit)))
 
     async def claimable_since(self, seconds: float, limit: int) -> list[Job]:
@@ -155,8 +155,10 @@ class JobRepository(OwnedRepository[Job]):
             found.append(earlier)
         return found
 
-    async def queued_longer_than(self, seconds: float) -> list[Job]:
-        query = select(Job).where(Job.state == JobState.QUEUED, Job.queued_at < db_now(-seconds))
+    async def queued_too_long(self, seconds: float) -> list[Job]:
+        """Return what has waited for `seconds`, or for longer than it says itself."""
+        too_long = or_(Job.queued_at < db_now(-seconds), _expired())
+        query = select(Job).where(Job.state == JobState.QUEUED, too_long)
         return list(await self.session.scalars(query.order_by(Job.priority.desc(), Job.id)))
 
     async def waiting_for(self, subject_id: str) -> list[Job]:
@@ -183,6 +185,10 @@ class JobRepository(OwnedRepository[Job]):
 def fenced(job_id: str, attempt: int) -> ColumnElement[bool]:
     """The condition that every write of a worker carries: still its attempt, still live."""
     return and_(Job.id == job_id, Job.attempt == attempt, Job.state.in_(_LEASED))
+
+
+def _expired() -> ColumnElement[bool]:
+    return and_(Job.expires_at.is_not(None), Job.expires_at < db_now())
 
 
 def _names(model_id: str, part: str | None = None) -> ColumnElement[bool]:

@@ -21,11 +21,12 @@ from app.db.tables import Artifact, Job, JobEvent
 from app.jobs import checks
 from app.jobs.blocked import waits_for
 from app.jobs.estimate import estimate
+from app.jobs.gate import expiry
 from app.jobs.named import find
 from app.jobs.repository import JobRepository
 from app.queue import Doorbell
 
-_NOT_ABOUT_THE_STUDENT = {"name", "labels", "priority", "max_attempts", "control", "export"}
+_NOT_ABOUT_THE_STUDENT = {"name", "labels", "priority", "max_attempts", "control", "export", "max_pending"}
 
 
 def spec_hash(spec: JobSpec) -> str:
@@ -88,9 +89,11 @@ async def submit(
         state=JobState.QUEUED.value,
         blocked_by=blocked.value if blocked else None,
         last_seq=1,
+        expires_at=expiry(spec.model_dump()),
     )
     repository = JobRepository(session)
     await repository.add(job)
+    await session.refresh(job, ["expires_at"])  # by the database's clock
     await repository.add_models(job, named.parts())
     await repository.add_events([_queued(job)])
     doorbells(session).append(Doorbell("distill", job.id))

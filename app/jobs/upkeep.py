@@ -1,6 +1,7 @@
 """What the janitor does to jobs: give lost ones back to the queue, ring for those that wait, expire the forgotten."""
 
 import logging
+from contextlib import suppress
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -50,8 +51,9 @@ async def ring_again(session: AsyncSession, seconds: float, limit: int, pending:
 
 
 async def expire_forgotten(session: AsyncSession, seconds: float) -> int:
-    """End jobs that nobody took for `seconds`."""
-    forgotten = await JobRepository(session).queued_longer_than(seconds)
+    """End jobs that nobody took for `seconds`, or for as long as they say themselves."""
+    forgotten = await JobRepository(session).queued_too_long(seconds)
     for job in forgotten:
-        await transition(session, job, JobState.EXPIRED)
+        with suppress(ChangedMeanwhile):  # somebody has just taken it, or paused it
+            await transition(session, job, JobState.EXPIRED)
     return len(forgotten)

@@ -1,6 +1,7 @@
 """Jobs over HTTP: submit, look, change, cancel, list."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -278,6 +279,14 @@ def test_a_waiting_job_is_paused_and_resumed(house: House) -> None:
         assert (refused.status_code, refused.json()["code"]) == (409, "conflict")
         assert "the job is cancelled" in refused.json()["detail"]
         assert house.client.post(f"/v1/jobs/job_0/{verb}").status_code == 404
+
+
+def test_a_job_says_when_it_expires(house: House) -> None:
+    job = house.submit(max_pending=60, max_runtime=30)
+    waits = datetime.fromisoformat(job["expires_at"]) - datetime.fromisoformat(job["created_at"])
+    assert 59 < waits.total_seconds() < 61
+    assert house.client.post(f"/v1/jobs/{job['id']}/pause").json()["expires_at"] is None
+    assert house.submit()["expires_at"] is None
 
 
 def test_a_job_has_one_retry(house: House) -> None:

@@ -75,6 +75,11 @@ def test_an_error_points_at_its_field(changes: dict[str, Any], pointer: str, wor
     assert words in found[pointer]
 
 
+def test_a_limit_of_time_is_not_for_generations() -> None:
+    found = problems(max_runtime=60, generations=2)
+    assert "bound generations by training.epochs" in found["/max_runtime"]
+
+
 def test_all_errors_come_at_once() -> None:
     found = problems(seed=-1, training={"epochs": 0}, objective=soft(temperature=0, wieght=1))
     assert found.keys() == {"/seed", "/training/epochs", "/objective/0/temperature", "/objective/0/wieght"}

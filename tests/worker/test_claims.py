@@ -127,6 +127,40 @@ async def test_a_queued_job_is_cancelled_at_once(house: House) -> None:
     assert await attempt_claim(house, "late") is None
 
 
+async def expire(house: House, seconds: float = 3600) -> None:
+    async with house.database.transaction() as session:
+        await upkeep.expire_forgotten(session, seconds)
+
+
+async def test_a_job_waits_no_longer_than_it_says(house: House) -> None:
+    hasty, patient = await house.submit(max_pending=0.001), await house.submit(max_pending=3600)
+    await asyncio.sleep(0.01)
+    assert (await claim(house)).job_id == patient[0]  # a job that has waited too long is not begun any more
+    await expire(house)
+    assert (await house.job(hasty[0])).state == JobState.EXPIRED
+    assert (await house.events(hasty[0]))[-1].type == "job.terminal"
+    assert (await house.job(patient[0])).expires_at is None
+
+
+async def test_waiting_is_counted_each_time_anew(house: House) -> None:
+    [job_id] = await house.submit(max_pending=3600)
+    first = (await house.job(job_id)).expires_at
+    lease = await claim(house)
+    async with house.database.transaction() as session:
+        await leases.give_back(session, lease)
+    second = (await house.job(job_id)).expires_at
+    assert first
+    assert second
+    assert second > first
+    await house.pause(job_id)
+    assert (await house.job(job_id)).expires_at is None  # a pause has no end
+    await expire(house, seconds=-1)
+    assert (await house.job(job_id)).state == JobState.PAUSED
+    await house.resume(job_id)
+    await expire(house, seconds=-1)
+    assert (await house.job(job_id)).state == JobState.EXPIRED
+
+
 async def test_a_cancelled_job_whose_worker_is_lost_is_cancelled(house: House) -> None:
     [job_id] = await house.submit()
     await claim(house, seconds=-1)

@@ -39,6 +39,7 @@ from worker.engine.precision import resolve
 from worker.engine.preparation import Preparation
 from worker.engine.reporter import Reporter
 from worker.engine.run import TrainingRun
+from worker.engine.runtime import Runtime
 from worker.engine.settling import Settler
 from worker.engine.sight import Sight
 from worker.engine.soft_targets import Place, SoftTargets
@@ -53,7 +54,7 @@ from worker.engine.trace import Trace
 from worker.engine.units import samples_at_once
 from worker.engine.views import Views
 
-_COSMETIC = {"name", "priority", "max_attempts", "labels", "export"}
+_COSMETIC = {"name", "priority", "max_attempts", "labels", "export", "max_pending"}
 """Fields of a spec that change nothing in a training."""
 
 _OF_THE_HOST = ("threads", "resident_bytes", "max_parameters", "targets_folder")
@@ -69,6 +70,7 @@ class Bench:
         _check_export(job)
         self.looks = folder / "cache" / "looks.json"
         """Where the teachers' looks are counted."""
+        self.runtime = Runtime(job.spec.max_runtime)
         self.device = build.device(job.spec.device)
         self.precision = resolve(job.spec.training.precision, self.device)
         self.teachers = [load_network(folder, teacher, "teacher", self.device) for teacher in job.teachers]
@@ -226,6 +228,7 @@ class Bench:
             stop=self.stop,
             precision=self.precision,
             share=share,
+            runtime=self.runtime,
         )
 
     def _stopping(self, lesson: Lesson) -> EarlyStopping | None:

@@ -9,7 +9,7 @@ from app.contract.events import Finished, Notice, PhaseEntered, Run, run_of_gene
 from app.contract.job_file import JobFile
 from app.contract.preprocessing import Image
 from app.contract.report import Report
-from app.contract.states import Phase
+from app.contract.states import Phase, StopReason
 from worker.engine import build, generations, onnx_export, publication, surroundings
 from worker.engine.bench import Bench
 from worker.engine.checkpoint import Corrupt
@@ -36,7 +36,10 @@ def run_job(folder: Path, job: JobFile, reporter: Reporter, stop: StopSignal) ->
     progress = Progress(sum(lesson.plan.steps for lesson in lessons))
     trained = _generations(bench, progress)
     for lesson in control:
-        trained[lesson.name] = _trained(bench, lesson, None, progress)
+        if bench.runtime.over or (found := _trained(bench, lesson, None, progress)).stop_reason == _TIME_IS_UP:
+            no_control = "max_runtime was reached before the control was trained."
+        else:
+            trained[lesson.name] = found
     born = [trained[run_of_generation(number, job.spec.generations)] for number in range(1, job.spec.generations + 1)]
     reporter.report(PhaseEntered(phase=Phase.EVALUATING))
     report = _report(bench, born, trained, no_control)
@@ -47,6 +50,7 @@ def run_job(folder: Path, job: JobFile, reporter: Reporter, stop: StopSignal) ->
     reporter.report(Finished(stop_reason=born[-1].stop_reason))
 
 
+_TIME_IS_UP = StopReason.MAX_RUNTIME
 _HELD = 64
 """Samples on which ONNX is held against torch."""
 
@@ -98,11 +102,13 @@ def _trained(bench: Bench, lesson: Lesson, before: Outcome | None, progress: Pro
         kept = None
         bench.reporter.report(Notice(text=f"The finished {lesson.name} in the cache is damaged: it is trained again."))
     if kept:
+        bench.runtime.spend(kept.seconds)
         return kept
     training = bench.training_run(lesson, before, share)
     reason = training.train()
     learnt = learnt_by(training.state, before) if lesson.stage else {}  # after the main training nothing goes on
     outcome = outcome_of(training.state, reason, learnt)
+    bench.runtime.spend(outcome.seconds)
     outcomes.save(lesson.name, outcome, training.state.curves)
     bench.checkpoints.clear(lesson.name)
     return outcome

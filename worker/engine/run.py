@@ -24,6 +24,7 @@ from worker.engine.objective import Objective
 from worker.engine.plan import Plan
 from worker.engine.precision import Precision, autocast
 from worker.engine.reporter import Reporter
+from worker.engine.runtime import Runtime
 from worker.engine.samples import Inputs
 from worker.engine.sight import Sight
 from worker.engine.state import TrainState
@@ -64,6 +65,8 @@ class TrainingRun:
     precision: Precision
     share: tuple[float, float]
     """The part of the job's progress that is this lesson's: where it begins and ends."""
+    runtime: Runtime
+    """What earlier lessons have left of the job's time."""
     phase: Phase | None = None
     since: float = field(default_factory=time.monotonic)
     """Up to when time is counted."""
@@ -77,7 +80,7 @@ class TrainingRun:
     """Seconds of training since the last report."""
 
     def train(self) -> StopReason:
-        """Train to the last epoch or until early stopping. Raises Stopped after writing a checkpoint."""
+        """Train to the last epoch, until early stopping, or until time is up. Raises Stopped after a checkpoint."""
         self.state.set_modes()
         self.since = time.monotonic()
         reason = StopReason.COMPLETED
@@ -86,18 +89,23 @@ class TrainingRun:
                 if early_stopping.exhausted(self.stopping, self.state):
                     reason = StopReason.EARLY_STOP
                     break
-                self.train_epoch()
+                whole = self.train_epoch()
                 self._close_epoch()
+                if not whole:
+                    reason = StopReason.MAX_RUNTIME
+                    break
         except Stopped:
             self._keep()
             raise
         self._require_finite()
         return reason
 
-    def train_epoch(self) -> None:
-        """Make the epoch's remaining steps."""
+    def train_epoch(self) -> bool:
+        """Make the epoch's remaining steps, at least one; return whether there was time for all."""
         self._prepare_targets()
         for index_B in self.plan.rest_of_epoch(self.state.epoch, self.state.step):
+            if self.state.step and self._seconds_left() <= 0:
+                break
             self.trace.add(self._step(index_B))
             self.state.step += 1
             self.samples += len(index_B)
@@ -105,6 +113,7 @@ class TrainingRun:
                 self._log()
             self.stop.check()
         self.window += self._count_time()
+        return self.state.step == (self.state.epoch + 1) * self.plan.steps_per_epoch
 
     def _step(self, index_B: Tensor) -> Tensor:
         position, optimizer = self.plan.position(self.state.step), self.state.optimizer
@@ -215,7 +224,7 @@ class TrainingRun:
                 steps=self.plan.steps,
                 epoch=self.plan.position(step).epoch,
                 progress=progress,
-                eta_seconds=round(eta, 1),
+                eta_seconds=round(min(eta, max(self._seconds_left(), 0.0)), 1),
                 metrics=found,
             )
         )
@@ -260,6 +269,9 @@ class TrainingRun:
         if phase != self.phase:
             self.reporter.report(PhaseEntered(phase=phase, run=self.lesson.run, stage=self.lesson.stage))
             self.phase = phase
+
+    def _seconds_left(self) -> float:
+        return self.runtime.left - self.state.seconds - (time.monotonic() - self.since)
 
     def _count_time(self) -> float:
         now = time.monotonic()
