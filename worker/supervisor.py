@@ -15,7 +15,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contract.errors import Conflict, ServiceUnavailable, StorageFull
 from app.contract.events import Notice
-from app.contract.job_file import EXIT_DONE, EXIT_FAILED, EXIT_OUT_OF_MEMORY, EXIT_STOPPED, JobFile
+from app.contract.job_file import (
+    EXIT_DONE,
+    EXIT_FAILED,
+    EXIT_OUT_OF_MEMORY,
+    EXIT_STOPPED,
+    MOST_HALVINGS,
+    JobFile,
+)
 from app.contract.states import FailureCode, JobState
 from app.db.session import Database
 from app.jobs import leases
@@ -30,7 +37,7 @@ from worker.folders import inherit, job_folder, remove, strip
 from worker.lease import OUTAGES, HeldLease
 from worker.publish import store_products
 from worker.relay import EVENTS, Relay
-from worker.tail import finished
+from worker.tail import finished, write_whole
 from worker.waiting import happens
 
 ENGINE = "worker.engine"
@@ -150,6 +157,10 @@ class Supervisor:
         relay = Relay(self._folder, self._held)
         code = EXIT_DONE if finished(self._folder / EVENTS) else await self._train(relay)
         await relay.drain()
+        while code == EXIT_OUT_OF_MEMORY and await self._halve_micro_batches():
+            relay.failed = None
+            code = await self._train(relay)
+            await relay.drain()
         await self._conclude(code, relay)
 
     async def _tell_of_fresh_start(self) -> None:
@@ -158,6 +169,19 @@ class Supervisor:
         if again and not any((self._folder / "checkpoints").glob("*")):
             notice = Notice(text=f"{again} starts from the beginning: no checkpoint on this host")
             await self._held.write(lambda session: leases.record(session, self._lease, [notice]))
+
+    async def _halve_micro_batches(self) -> bool:
+        """Make the engine need less memory; False where that was done often enough, or the job has to end."""
+        if self._stop.is_set():
+            return False
+        halvings = await self._held.write(lambda session: leases.halve(session, self._lease))
+        if halvings is None:
+            return False
+        log.warning("job %s: out of memory, micro-batches are halved (%d)", self._lease.job_id, halvings)
+        path = self._folder / "job.json"
+        job = JobFile.model_validate_json(path.read_bytes()).model_copy(update={"halvings": halvings})
+        write_whole(path, job.model_dump_json(indent=2))
+        return True
 
     async def _train(self, relay: Relay) -> int:
         """Run the engine; return its exit code, negative for a signal."""
@@ -189,11 +213,11 @@ class Supervisor:
             await self._publish()
         elif code == EXIT_FAILED and relay.failed:
             await self._fail(relay.failed.code, relay.failed.detail)
-        elif code == EXIT_OUT_OF_MEMORY:
-            detail = relay.failed.detail if relay.failed else "the engine ran out of memory"
-            await self._fail(FailureCode.OUT_OF_MEMORY, detail)
         elif code == EXIT_STOPPED or self._stop.is_set():
             await self._lay_down()
+        elif code == EXIT_OUT_OF_MEMORY:
+            detail = relay.failed.detail if relay.failed else "the engine ran out of memory"
+            await self._fail(FailureCode.OUT_OF_MEMORY, f"{detail} (micro-batches were halved {MOST_HALVINGS} times)")
         else:
             await self._charge(child.how_it_ended(code))
 

@@ -27,6 +27,8 @@ EXIT_DONE = 0
 EXIT_FAILED = 1
 """The last event is `failed` and says why."""
 EXIT_OUT_OF_MEMORY = 70
+"""Memory ran out where smaller micro-batches may help: the same directory goes on with one more of `halvings`."""
+MOST_HALVINGS = 6
 EXIT_STOPPED = 75
 """SIGTERM: a checkpoint was written, and the same directory goes on from there."""
 RESIDENT_BYTES = 4 * 2**30
@@ -86,6 +88,8 @@ class JobFile(Contract):
     """Samples that take more stay in their file; it changes nothing but speed."""
     max_parameters: int | None = Field(default=None, ge=1)
     """The largest teacher or student that is built; null for no limit."""
+    halvings: int = Field(default=0, ge=0, le=MOST_HALVINGS)
+    """How often micro-batches are halved, because memory ran out: `accumulation` counts double for each."""
     targets_folder: str = "cache"
     """Where soft targets are kept: relative to the job's directory, or a folder that several jobs share."""
 

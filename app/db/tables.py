@@ -139,6 +139,8 @@ class Job(_Owned, Base):
     """Fencing token: counts the claims."""
     losses: Mapped[int] = mapped_column(Integer, default=0)
     """Claims that ended with a lost worker; these are charged against max_attempts."""
+    halvings: Mapped[int] = mapped_column(Integer, default=0)
+    """How often its micro-batches were halved because memory ran out."""
     worker: Mapped[str | None] = mapped_column(String(200))
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
 

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contract.events import EngineEvent, PhaseEntered, Step
+from app.contract.job_file import MOST_HALVINGS
 from app.contract.spec import JobSpec
 from app.contract.states import FailureCode, JobState, StopReason
 from app.db.base import db_now, new_id
@@ -38,6 +39,8 @@ class Lease:
     tenant_id: str
     attempt: int
     spec: JobSpec
+    halvings: int = 0
+    """Of micro-batches, in earlier attempts."""
 
 
 async def claim(session: AsyncSession, worker: str, seconds: float) -> Lease | None:
@@ -51,7 +54,7 @@ async def claim(session: AsyncSession, worker: str, seconds: float) -> Lease | N
             )  # fmt: skip
         except ChangedMeanwhile:
             continue
-        return Lease(job.id, job.tenant_id, attempt, JobSpec.model_validate(job.spec))
+        return Lease(job.id, job.tenant_id, attempt, JobSpec.model_validate(job.spec), job.halvings)
     return None
 
 
@@ -137,6 +140,18 @@ async def give_back(session: AsyncSession, lease: Lease, *, ring: bool = True) -
     if job is None:
         raise LeaseLost(lease.job_id)
     return await _lay_down_and_ring(session, job, ring=ring)
+
+
+async def halve(session: AsyncSession, lease: Lease) -> int | None:
+    """Note that micro-batches are halved once more, and return how often they are now; None where it is enough."""
+    job = await JobRepository(session).leased(lease.job_id, lease.attempt)
+    if job is None:
+        raise LeaseLost(lease.job_id)
+    if job.halvings == MOST_HALVINGS:
+        return None
+    halvings = job.halvings + 1
+    await JobRepository(session).swap_leased(lease.job_id, lease.attempt, 0, {"halvings": halvings})
+    return halvings
 
 
 async def crash(session: AsyncSession, lease: Lease, detail: str) -> JobState:

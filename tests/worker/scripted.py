@@ -31,6 +31,11 @@ def wait_for_sigterm(seconds: float) -> None:
         time.sleep(0.02)
 
 
+def end_when_asked(code: int) -> None:
+    wait_for_sigterm(30)
+    sys.exit(code)
+
+
 def make(files: dict[str, str]) -> None:
     Path("out").mkdir(exist_ok=True)
     for path, text in files.items():
@@ -42,6 +47,7 @@ VERBS: dict[str, Callable[[Any], object]] = {
     "report": lambda event: write(json.dumps(event) + "\n"),
     "print": sys.stdout.write,
     "wait": wait_for_sigterm,
+    "end when asked": end_when_asked,
     "sleep": time.sleep,
     "environment": show_environment,
     "make": make,

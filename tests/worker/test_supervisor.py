@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.contract.job_file import JobFile
+from app.contract.job_file import MOST_HALVINGS, JobFile
 from app.contract.spec import JobSpec
 from app.contract.states import FailureCode, JobState
 from app.db.base import DEFAULT_TENANT
@@ -18,6 +18,7 @@ from app.jobs.repository import JobRepository
 from app.settings import Settings
 from app.store import Store
 from tests.worker.conftest import House
+from tests.worker.test_claims import claim
 from tests.worker.waiting import eventually
 from worker import supervisor
 from worker.devices import Slot
@@ -160,9 +161,36 @@ async def test_a_reported_failure_is_the_jobs(house: House) -> None:
 
 
 async def test_out_of_memory_has_its_code(house: House) -> None:
-    job_id = await submit(house, ["exit", 70])
+    job_id = await submit(house, *[["exit", 70]] * (1 + MOST_HALVINGS), *FINISH)
     await distill(house)
-    assert (await house.job(job_id)).failure_code == FailureCode.OUT_OF_MEMORY
+    job = await house.job(job_id)
+    assert (job.failure_code, job.attempt, job.halvings) == (FailureCode.OUT_OF_MEMORY, 1, MOST_HALVINGS)
+    assert job.failure_detail == "the engine ran out of memory (micro-batches were halved 6 times)"
+
+
+async def test_halved_micro_batches_stay_so(house: House) -> None:
+    ran_out = {"type": "failed", "code": "out_of_memory", "detail": "can't allocate memory"}
+    job_id = await submit(house, ["report", ran_out], ["exit", 70], ["exit", 70], ["die", signal.SIGKILL], *FINISH)
+    await distill(house)
+    assert (await house.job(job_id)).state == JobState.QUEUED
+    told = JobFile.model_validate_json((job_folder(house.settings, job_id) / "job.json").read_bytes())
+    assert told.halvings == 2
+    (job_folder(house.settings, job_id) / "job.json").unlink()
+    lease = await claim(house)
+    assert lease.halvings == 2
+    async with house.database.transaction() as session:
+        await leases.give_back(session, lease)
+    await distill(house)
+    assert (await house.job(job_id)).state == JobState.SUCCEEDED
+
+
+async def test_memory_that_runs_out_during_a_pause_fails_nothing(house: House) -> None:
+    job_id = await submit(house, ["end when asked", 70])
+    running = asyncio.create_task(distill(house))
+    await eventually(lambda: begun(house, job_id, 1), what="the child's start")
+    await house.pause(job_id)
+    await asyncio.wait_for(running, 10)
+    assert (await house.job(job_id)).state == JobState.PAUSED
 
 
 async def test_cancelling_stops_the_child(house: House) -> None:

@@ -77,7 +77,8 @@ def _fail(reporter: Reporter, error: Exception) -> int:
         reporter.report(Failed(code=failure.code, detail=failure.detail))
     except OSError as full:
         log.error("the failure could not be reported: %s (%s)", failure.detail, full)
-    return EXIT_OUT_OF_MEMORY if failure.code is FailureCode.OUT_OF_MEMORY else EXIT_FAILED
+    ran_out = failure.code is FailureCode.OUT_OF_MEMORY and failure is not error  # one of ours knows that it is final
+    return EXIT_OUT_OF_MEMORY if ran_out else EXIT_FAILED
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from app.contract.objectives import HardTarget, ObjectiveTerm
 from app.contract.soft_targets import kept_classes, key_of
 from app.contract.states import FailureCode
 from app.contract.training import EarlyStopping
-from worker.engine import blueprint, build, class_order, key_maps, surroundings, trial
+from worker.engine import blueprint, build, class_order, key_maps, memory, surroundings, trial
 from worker.engine.checkpoint import Checkpoints
 from worker.engine.evaluate import Evaluator
 from worker.engine.failures import EngineFailure, Refused
@@ -57,7 +57,7 @@ from worker.engine.views import Views
 _COSMETIC = {"name", "priority", "max_attempts", "labels", "export", "max_pending"}
 """Fields of a spec that change nothing in a training."""
 
-_OF_THE_HOST = ("threads", "resident_bytes", "max_parameters", "targets_folder")
+_OF_THE_HOST = ("threads", "halvings", "resident_bytes", "max_parameters", "targets_folder")
 """Fields of a job file that change nothing in a training either."""
 
 
@@ -87,16 +87,25 @@ class Bench:
         self.transfer_set = self.preparation.transfer_set
         for notice in self.preparation.notices:
             self._tell(notice)
+        if job.halvings:
+            self._tell(memory.told(job))
         self.objectives = [self._taking_part(terms) for _, terms in job.spec.objectives]
         """The terms of each stage that take part, and those of the main training last."""
         self._check_stopping()
         self.teacher_sights, self.student_sight = self.preparation.teacher_sights, self.preparation.student_sight
         for teacher, stored, sight in zip(job.teachers, self.teachers, self.teacher_sights, strict=True):
             trial.check_teacher(teacher.architecture, stored.network, sight, self.plan)
-        trial.check_student(job.student.architecture, self.student_sight, self.plan)
+        with memory.blamed(job):
+            trial.check_student(job.student.architecture, self.student_sight, self.plan)
         classes = job.student.architecture.classes
         self.evaluator = Evaluator(
-            self.transfer_set, self.student_sight, stop, self.plan.batch_size, classes, embedding=embedding
+            self.transfer_set,
+            self.student_sight,
+            stop,
+            self.plan.batch_size,
+            classes,
+            embedding=embedding,
+            halvings=job.halvings,
         )
         made_on = surroundings.exactness(self.device, self.precision)
         self.checkpoints = Checkpoints(folder / "checkpoints", self.fingerprint, made_on)
@@ -179,7 +188,7 @@ class Bench:
             rows_N=rows_N,
             draws=len(rows_N),
             batch_size=training.batch(len(rows_N)),
-            accumulation=training.accumulation,
+            accumulation=memory.micro_batches(self.job, training.batch(len(rows_N))),
             epochs=training.epochs,
             seed=self.job.spec.seed,
             shuffle=training.shuffle,

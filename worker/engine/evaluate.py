@@ -34,6 +34,7 @@ class Evaluator:
         classes: int,
         *,
         embedding: bool = False,
+        halvings: int = 0,
     ) -> None:
         self.embedding = embedding
         """Whether what networks say are embeddings."""
@@ -41,7 +42,8 @@ class Evaluator:
         self.sight = sight
         """As the student sees it."""
         self._stop = stop
-        self._batch = min(max(batch_size, _BATCH), samples_at_once(transfer_set.units, classes))
+        at_once = min(max(batch_size, _BATCH), samples_at_once(transfer_set.units, classes))
+        self._batch = max(at_once >> halvings, 1)
 
     def logits(self, network: nn.Module, part: str) -> Tensor:
         """Return a network's logits (N, C) on a part."""
