@@ -21,6 +21,7 @@ from app.api import (
     problems,
     tus,
     uploads,
+    workers,
 )
 from app.api.middleware import BodyLimit, HeadAsGet, RequestId
 from app.db.session import Database
@@ -62,7 +63,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 def _routers() -> list[APIRouter]:
     first = APIRouter(prefix="/v1")
-    for module in (files, uploads, models, datasets, jobs, job_wishes, job_events, job_results, catalog):
+    for module in (files, uploads, models, datasets, jobs, job_wishes, job_events, job_results, workers, catalog):
         first.include_router(module.router)
     return [first, health.router]
 

@@ -10,6 +10,7 @@ from pydantic_core import to_jsonable_python
 
 from app.contract import resources
 from app.contract.report import Report
+from app.contract.workers import Running, Worker
 
 Answer = TypeVar("Answer")
 Shape = TypeVar("Shape", bound=BaseModel)
@@ -83,6 +84,10 @@ def clone(job: str, name: str | None, idempotency_key: str | None) -> Call[resou
     body = {} if name is None else {"name": name}
     path = f"/v1/jobs/{job}/clone"
     return Call("POST", path, resources.Job.model_validate_json, body=body, headers={"Idempotency-Key": key})
+
+
+def drain(worker: str, running: Running) -> Call[Worker]:
+    return Call("POST", f"/v1/workers/{worker}/drain", Worker.model_validate_json, body={"running": running})
 
 
 def logs(job: str) -> Call[str]:

@@ -5,7 +5,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from stillhouse.commands import following, jobs, results, serve, submit, uploads
+from stillhouse.commands import following, jobs, results, serve, submit, uploads, workers
 from stillhouse.commands.terminal import refuse
 from stillhouse.errors import StillhouseError
 
@@ -44,6 +44,8 @@ app.command()(jobs.retry)
 app.command()(jobs.clone)
 app.command()(results.download)
 app.command()(results.report)
+app.command()(workers.workers)
+app.command()(workers.drain)
 app.command("upload-model")(uploads.upload_model)
 app.command("upload-dataset")(uploads.upload_dataset)
 

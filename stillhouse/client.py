@@ -13,12 +13,13 @@ from stillhouse.jobs import Jobs
 from stillhouse.models import Models
 from stillhouse.retry import RetryRules
 from stillhouse.transport import Transport
+from stillhouse.workers import Workers
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 
 
 class Stillhouse:
-    """A connection to one service: `files`, `models`, `datasets`, `jobs`.
+    """A connection to one service: `files`, `models`, `datasets`, `jobs`, `workers`.
 
     `url`: by default STILLHOUSE_URL, or this machine's port 8000. `timeout`: seconds without any answer after which a
     request counts as failed. `retries`: how often a request that may be sent again is, after 429, 502, 503, 504 or a
@@ -35,6 +36,7 @@ class Stillhouse:
         self.models = Models(self._transport, self.files)
         self.datasets = Datasets(self._transport, self.files)
         self.jobs = Jobs(self._transport, progress=drawn)
+        self.workers = Workers(self._transport)
 
     def catalog(self) -> Catalog:
         """Return everything that a spec can name, each with its JSON schema and its paper."""

@@ -5,6 +5,7 @@ import asyncio
 import logging
 import sys
 import uuid
+from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -31,7 +32,28 @@ def main(arguments: list[str] | None = None) -> None:
     _check_schema(settings)
     from worker.celery_app import celery  # noqa: PLC0415 - --help and the errors above need no Celery
 
+    if role == "distill":
+        _be_present(settings)
     celery.worker_main(_distill(settings) if role == "distill" else _housekeeping())
+
+
+def _be_present(settings: Settings) -> None:
+    """Have the worker tell that it is there, from when it takes jobs to its end; and heed a wish to drain it."""
+    from celery.signals import worker_ready, worker_shutdown  # noqa: PLC0415 - as above
+
+    from worker.celery_app import draining, shutdown  # noqa: PLC0415
+    from worker.presence import Presence  # noqa: PLC0415
+
+    def ready(sender: Any, **_: Any) -> None:
+        def drain(running: str) -> None:
+            (shutdown if running == "checkpoint" else draining).announce()
+            sender.call_soon(sender.cancel_task_queue, DISTILL_QUEUE)  # hints are for those who take them
+
+        presence = Presence(settings, sender.hostname, drain)
+        worker_shutdown.connect(lambda **_: presence.end(), weak=False)
+        presence.start()
+
+    worker_ready.connect(ready, weak=False)
 
 
 def _parser() -> argparse.ArgumentParser:

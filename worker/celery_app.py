@@ -26,6 +26,8 @@ _LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 shutdown = Shutdown()
 """Made before Celery forks its slots, so that all of them share it."""
+draining = Shutdown()
+"""Announced where the jobs at hand may come to their end, but no more are taken."""
 
 
 def create_consumer(settings: Settings) -> Celery:

@@ -36,11 +36,11 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
         await bell.close()
 
 
-async def distill(settings: Settings, worker: str, shutdown: Shutdown) -> str | None:
-    """Take one job and see it through; return its id, None where nothing was due or no device free."""
+async def distill(settings: Settings, worker: str, shutdown: Shutdown, draining: Shutdown) -> str | None:
+    """Take one job and see it through; return its id, None where nothing was due, no device free, or none wanted."""
     stop = asyncio.Event()
     with shutdown.sets(stop), take_slot(settings) as slot:
-        if slot is None or shutdown.announced():
+        if slot is None or shutdown.announced() or draining.announced():
             return None
         async with open_house(settings) as house:
             return await supervisor.distill(house.database, house.store, settings, slot, worker, stop)

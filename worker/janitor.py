@@ -24,6 +24,7 @@ from app.settings import Settings
 from app.soft_targets.service import forget as forget_soft_targets
 from app.store import Store
 from app.uploads.reception import Reception
+from app.workers import service as workers
 from worker import folders
 
 _HINTS = 32
@@ -51,6 +52,7 @@ class Janitor:
             "lost": self._once(upkeep.reap_lost),
             "expired": self._once(lambda session: upkeep.expire_forgotten(session, settings.max_queued_seconds)),
             "unblocked": self._once(blocked.unblock_forgotten),
+            "workers": self._once(workers.forget_lost),
             "soft targets": self._once(lambda session: forget_soft_targets(session, settings.soft_target_seconds)),
             "jobs rung": self._ring("distill", upkeep.ring_again),
             "inspections rung": self._ring("inspect", inspections.ring_again),

@@ -223,6 +223,22 @@ class SoftTargets(Base):
     used_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now(), index=True)
 
 
+class Worker(Base):
+    """A process that takes jobs, for as long as it is heard of."""
+
+    __tablename__ = "workers"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    """`jobs.worker` is this, a slash, and the slot's process id."""
+    devices: Mapped[list[str]] = mapped_column(Json)
+    slots: Mapped[int] = mapped_column(Integer)
+    drain: Mapped[str | None] = mapped_column(String(16))
+    """It shall take no more jobs, and finish or checkpoint those that it is at."""
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now())
+    seen_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now())
+
+
 class IdempotencyKey(Base):
     """The answer that a request with this key got, committed together with what it did."""
 

@@ -68,6 +68,16 @@ def test_a_wish_is_passed_on(stillhouse, script, answers, verb, state):
     assert stillhouse(verb, answers.JOB).stdout == f"{answers.JOB} is {state}\n"
 
 
+def test_workers_are_listed_and_drained(stillhouse, script, answers):
+    one = {"id": "wrk_1", "name": "distill-1@host", "state": "ready", "devices": ["cuda:0"], "slots": 1, "jobs": []}
+    one |= {"started_at": "2026-01-01T00:00:00Z", "seen_at": "2026-01-01T00:00:00Z"}
+    script.on("GET", "/v1/workers", answers.json(page(one)))
+    assert stillhouse("workers").stdout.splitlines()[1].split() == ["wrk_1", "ready", "cuda:0", "1", "-", one["name"]]
+    script.on("POST", "/v1/workers/wrk_1/drain", answers.json({**one, "state": "drained"}, 202))
+    assert stillhouse("drain", "wrk_1", "--checkpoint").stdout == "wrk_1 is drained\n"
+    assert json.loads(script.asked[-1].body) == {"running": "checkpoint"}
+
+
 def test_retry_prints_the_new_id(stillhouse, script, answers):
     script.on("GET", f"/v1/jobs/{answers.JOB}", answers.json(answers.job("failed")))
     made = answers.job(id="job_2", retry_of=answers.JOB)

@@ -14,6 +14,9 @@ TEACHER = Path(samples.__file__).with_name("teacher.safetensors")
 LAST = ("delete_",)
 """Deleting comes after everything that looks."""
 
+FOR_REAL = {"drain_worker"}
+"""What would take from the other tests what they stand on."""
+
 
 @pytest.fixture
 def described(http: httpx2.Client) -> dict[str, Any]:
@@ -26,6 +29,8 @@ def test_every_example_runs(http: httpx2.Client, described: dict[str, Any]) -> N
     operations = [(path, *entry) for path, methods in described["paths"].items() for entry in methods.items()]
     ran = 0
     for path, method, operation in sorted(operations, key=lambda one: one[2]["operationId"].startswith(LAST)):
+        if operation["operationId"] in FOR_REAL:
+            continue
         for sent in requests(path, operation):
             answer = http.request(method.upper(), **sent)
             assert answer.is_success, (method, path, answer.status_code, answer.text[:500])

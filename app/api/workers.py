@@ -1,0 +1,40 @@
+"""/v1/workers: who takes jobs, and how to empty one."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body
+
+from app.api.dependencies import Reading, SettingsDep, Writing
+from app.api.parameters import WorkerId
+from app.api.responses import errors
+from app.contract.resources import Page
+from app.contract.workers import Worker, WorkerDrain
+from app.workers import service
+
+router = APIRouter(prefix="/workers", tags=["workers"])
+_DRAIN = {
+    "finish": {"summary": "Let its jobs come to their end", "value": {"running": "finish"}},
+    "checkpoint": {"summary": "Give its jobs to others, from a checkpoint", "value": {"running": "checkpoint"}},
+}
+_FINISH = WorkerDrain()
+
+
+@router.get("", summary="List workers", responses=errors())
+async def list_workers(session: Reading, settings: SettingsDep) -> Page[Worker]:
+    """Who is there, on which devices, and at which jobs. One that was killed is `lost`, and forgotten after a day."""
+    return Page(data=await service.listed(session, settings.lease_seconds), has_more=False, next_cursor=None)
+
+
+@router.post("/{worker_id}/drain", status_code=202, summary="Drain a worker", responses=errors(404, 409, 422))
+async def drain_worker(
+    worker_id: WorkerId,
+    session: Writing,
+    settings: SettingsDep,
+    wanted: Annotated[WorkerDrain, Body(openapi_examples=_DRAIN)] = _FINISH,
+) -> Worker:
+    """Have a worker take no more jobs, within seconds: before its host is shut down, for example.
+
+    It is `drained` once it has none left, and stays so until it is stopped; started again, it takes jobs again. Safe to
+    repeat: `checkpoint` after `finish` has it give back what it is still at. 409 where the worker is lost.
+    """
+    return await service.drain(session, worker_id, wanted.running, settings.lease_seconds)
