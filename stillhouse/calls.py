@@ -1,5 +1,6 @@
 """Every request that the client makes, as data: no I/O, so that a transport of any kind can send it."""
 
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any, Generic, Literal, TypeVar
@@ -12,6 +13,9 @@ from app.contract import resources
 from app.contract.report import Report
 from app.contract.workers import Running, Worker
 
+_TUS = {"Tus-Resumable": "1.0.0"}
+_SETTLING = 600.0
+"""Seconds after the last byte in which the service checks a large file and stores it."""
 Answer = TypeVar("Answer")
 Shape = TypeVar("Shape", bound=BaseModel)
 
@@ -29,6 +33,10 @@ class Call(Generic[Answer]):
     """Sent as JSON."""
     file: tuple[str, IO[bytes]] | None = None
     """Name and bytes of a multipart upload."""
+    content: IO[bytes] | None = None
+    """Sent as it is."""
+    patience: float | None = None
+    """Seconds without any answer, where it may take longer than others."""
     headers: Mapping[str, str] = field(default_factory=dict)
     repeatable: bool = True
     """Whether sending it twice does no more than sending it once."""
@@ -51,6 +59,24 @@ def change(path: str, shape: type[Shape], **fields: Any) -> Call[Shape]:
 def upload(name: str, content: IO[bytes]) -> Call[resources.File]:
     """Return the upload of a file. Repeatable: the service stores the same bytes once."""
     return Call("POST", "/v1/files", resources.File.model_validate_json, file=(name, content))
+
+
+def begin_upload(name: str, size: int, sha256: str) -> Call[resources.Upload]:
+    """Return the declaration of an upload. Repeatable: one that is not gone on with expires."""
+    told = {"filename": name.encode(), "sha256": sha256.encode()}
+    metadata = ",".join(f"{key} {b64encode(value).decode()}" for key, value in told.items())
+    headers = {**_TUS, "Upload-Length": str(size), "Upload-Metadata": metadata}
+    return Call("POST", "/v1/uploads", resources.Upload.model_validate_json, headers=headers)
+
+
+def append(upload: resources.Upload, rest: IO[bytes]) -> Call[None]:
+    """Return the rest of an upload, from its offset on. Never repeated: the offset is asked for first."""
+    kind = "application/offset+octet-stream"
+    headers = {**_TUS, "Upload-Offset": str(upload.offset), "Content-Type": kind}
+    return Call(
+        "PATCH", f"/v1/uploads/{upload.id}", _nothing, content=rest, headers=headers, repeatable=False,
+        patience=_SETTLING,
+    )  # fmt: skip
 
 
 def register(path: str, shape: type[Shape], **fields: Any) -> Call[Shape]:

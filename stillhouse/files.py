@@ -1,13 +1,14 @@
 """Uploaded files: `client.files`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, cast
 
 from app.contract.resources import File
-from stillhouse import calls
+from stillhouse import calls, resuming
 from stillhouse.errors import Corrupted
 from stillhouse.gauges import gauge
-from stillhouse.packing import length, pieces_of
+from stillhouse.packing import Piece, length, pieces_of
 from stillhouse.sending import Outgoing
 from stillhouse.sources import Path_
 from stillhouse.transport import Transport
@@ -23,11 +24,17 @@ class Files:
     def upload(self, path: Path_, *, name: str | None = None) -> File:
         """Send a file, streaming, and check that what arrived has the SHA-256 of what was read here.
 
-        A Hugging Face folder is sent as a .tar archive of what the service reads of it.
+        A Hugging Face folder is sent as a .tar archive of what the service reads of it. A large file survives broken
+        connections and a restart of the service; interrupted here, the next upload of it goes on where this stopped.
         """
         source = Path(path)
         title = name or (f"{source.resolve().name}.tar" if source.is_dir() else source.name)
         pieces = pieces_of(source)
+        if sum(map(length, pieces)) >= resuming.WORTHWHILE:
+            return resuming.send(self._transport, title, pieces, progress=self._progress)
+        return self._upload_at_once(title, pieces)
+
+    def _upload_at_once(self, title: str, pieces: Sequence[Piece]) -> File:
         with (
             gauge(f"Uploading {title}", sum(map(length, pieces)), shown=self._progress) as done,
             Outgoing(pieces, done) as content,

@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 
 import httpx2
 
-BUSY = frozenset({429, 502, 503, 504})
+BUSY = frozenset({423, 429, 502, 503, 504})
 NEVER_ARRIVED = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 UNCHANGING = (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError)
 """Errors that another try would only repeat."""

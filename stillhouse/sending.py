@@ -5,7 +5,7 @@ import io
 import os
 from collections.abc import Callable, Iterator, Sequence
 
-from stillhouse.packing import Piece, length
+from stillhouse.packing import Piece, Stored, length
 
 _CHUNK = 2**18
 
@@ -13,11 +13,11 @@ _CHUNK = 2**18
 class Outgoing(io.RawIOBase):
     """Pieces one after another, as a file that knows the SHA-256 of what was read since its start."""
 
-    def __init__(self, pieces: Sequence[Piece], progress: Callable[[int], object]) -> None:
-        """`progress` is called with the number of bytes read so far."""
+    def __init__(self, pieces: Sequence[Piece], progress: Callable[[int], object], start: int = 0) -> None:
+        """`progress` is called with the number of bytes read so far, those before `start` included."""
         super().__init__()
-        self.size = sum(map(length, pieces))
-        self._pieces, self._progress = pieces, progress
+        self.size = sum(map(length, pieces)) - start
+        self._pieces, self._progress, self._start = pieces, progress, start
         self._waiting, self._position = b"", 0
         self._begin()
 
@@ -28,7 +28,7 @@ class Outgoing(io.RawIOBase):
         self._waiting = self._waiting[len(found) :]
         self._digest.update(found)
         self._position += len(found)
-        self._progress(self._position)
+        self._progress(self._start + self._position)
         return found
 
     def tell(self) -> int:
@@ -47,20 +47,27 @@ class Outgoing(io.RawIOBase):
         return self._digest.hexdigest()
 
     def _begin(self) -> None:
-        self._chunks = _chunks(self._pieces)
+        self._chunks = _chunks(self._pieces, self._start)
         self._waiting, self._position = b"", 0
         self._digest = hashlib.sha256()
 
 
-def _chunks(pieces: Sequence[Piece]) -> Iterator[bytes]:
+def _chunks(pieces: Sequence[Piece], start: int) -> Iterator[bytes]:
+    """Yield what comes after `start` bytes; never an empty chunk, which would look like the end."""
     for piece in pieces:
-        if isinstance(piece, bytes):
-            yield piece
-            continue
-        left = piece.size
-        with piece.path.open("rb") as file:
-            while left and (chunk := file.read(min(left, _CHUNK))):
-                left -= len(chunk)
-                yield chunk
-        if left:
-            raise OSError(f"{piece.path} became shorter while it was being sent")
+        skipped = min(start, length(piece))
+        start, left = start - skipped, length(piece) - skipped
+        if left and isinstance(piece, bytes):
+            yield piece[skipped:]
+        elif left and isinstance(piece, Stored):
+            yield from _read(piece, skipped, left)
+
+
+def _read(piece: Stored, skipped: int, left: int) -> Iterator[bytes]:
+    with piece.path.open("rb") as file:
+        file.seek(skipped)
+        while left and (chunk := file.read(min(left, _CHUNK))):
+            left -= len(chunk)
+            yield chunk
+    if left:
+        raise OSError(f"{piece.path} became shorter while it was being sent")

@@ -30,18 +30,22 @@ class Transport:
     def close(self) -> None:
         self._client.close()
 
-    def send(self, call: Call[Answer]) -> Answer:
-        """Send the call, again where the rules allow it, and return its answer; raise StillhouseError."""
+    def send(self, call: Call[Answer], rules: RetryRules | None = None) -> Answer:
+        """Send the call, again where the rules (by default the transport's) allow it, and return its answer.
+
+        Raises StillhouseError.
+        """
+        rules = rules or self.rules
         for attempt in count():
             try:
                 response = self._client.send(self._request(call))
             except httpx2.TransportError as error:
-                wait = self.rules.after_break(error, attempt, repeatable=call.repeatable)
+                wait = rules.after_break(error, attempt, repeatable=call.repeatable)
                 failure: StillhouseError = self.unreachable(error)
             else:
                 if response.is_success:
                     return self._read(call, response)
-                wait = self.rules.after_refusal(response, attempt, repeatable=call.repeatable)
+                wait = rules.after_refusal(response, attempt, repeatable=call.repeatable)
                 failure = refusal(response)
                 if attempt and call.method == "DELETE" and isinstance(failure, NotFound):
                     return call.read(b"")  # the try whose answer was lost did it
@@ -81,6 +85,8 @@ class Transport:
             params={name: value for name, value in call.params.items() if value is not None},
             json=call.body,
             files={"file": call.file} if call.file else None,
+            content=call.content,
+            timeout=_patience(self._timeout, read=call.patience),
             headers=call.headers,
         )
 

@@ -65,6 +65,21 @@ def test_an_upload_cut_or_wrong_leaves_nothing(house: House) -> None:
     assert house.work(left) == []
 
 
+def test_a_resumed_upload_waits_on_disk_until_the_store_takes_it(house: House) -> None:
+    tus = {"Tus-Resumable": "1.0.0"}
+    declared = house.client.post("/v1/uploads", headers={**tus, "Upload-Length": str(len(STUDENT))})
+    upload = declared.headers["location"]
+    bytes_at = {**tus, "Content-Type": "application/offset+octet-stream", "Upload-Offset": "0"}
+    away = house.settings.model_copy(update={"s3_secret_access_key": SecretStr("wrong")})
+    with running(away) as url, httpx2.Client(base_url=url, timeout=60) as client:
+        assert client.patch(upload, content=STUDENT, headers=bytes_at).status_code == 503
+    head = house.client.head(upload, headers=tus)
+    assert head.headers["upload-offset"] == str(len(STUDENT))
+    file = house.client.get(f"/v1/files/{head.headers['stillhouse-file']}").json()
+    assert file["sha256"] == hashlib.sha256(STUDENT).hexdigest()
+    assert list((house.settings.data / "uploads").iterdir()) == []
+
+
 def test_orphans_are_swept_and_what_is_needed_stays(house: House) -> None:
     house.upload(b"needed")
 

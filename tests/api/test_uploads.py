@@ -367,6 +367,17 @@ def test_abandoned_uploads_expire(house: House) -> None:
     assert offset(house, kept) == 4
 
 
+def test_an_api_that_died_after_the_last_byte_makes_the_file_at_the_next_look(house: House) -> None:
+    upload = declare(house, sha256=SHA256)
+    send(house, upload, 0, CONTENT[:1000])
+    with partials(house)[0].open("ab") as file:
+        file.write(CONTENT[1000:])
+    head = house.client.head(upload, headers=TUS)
+    assert head.headers["upload-offset"] == str(len(CONTENT))
+    assert house.client.get(f"/v1/files/{head.headers['stillhouse-file']}").json()["sha256"] == SHA256
+    assert partials(house) == []
+
+
 def test_an_upload_is_another_tenants_secret(house: House) -> None:
     upload = declare(house)
 

@@ -9,10 +9,12 @@ from email import message_from_bytes
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import load
 
 import stillhouse
-from stillhouse.packing import pieces_of
+from stillhouse.packing import length, pieces_of
 from stillhouse.sending import Outgoing
 
 CREATED = "2026-01-01T00:00:00Z"
@@ -129,6 +131,28 @@ def test_a_folder_that_is_none_of_hugging_face_is_not_sent(client, script, tmp_p
     with pytest.raises(ValueError, match="architecture is missing"):
         client.models.create(tmp_path / "teacher.safetensors")
     assert script.asked == []
+
+
+def test_a_file_that_fills_its_last_block_does_not_end_the_archive(hub):
+    (hub / "config.json").write_bytes(b"x" * 2**18)
+    pieces = pieces_of(hub)
+    with Outgoing(pieces, lambda _: None) as outgoing:
+        content = b"".join(iter(lambda: outgoing.read(2**16), b""))
+    assert len(content) == sum(map(length, pieces))
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        assert archive.getnames() == ["config.json", "vocab.txt", "model.safetensors"]
+
+
+@given(st.lists(st.binary(max_size=20), max_size=5), st.integers(0, 100), st.integers(1, 30))
+def test_what_is_sent_from_somewhere_on_is_the_rest(parts, start, step):
+    whole = b"".join(parts)
+    start = min(start, len(whole))
+    done = [start]
+    with Outgoing(parts, done.append, start) as outgoing:
+        for _ in range(2):  # also when it is sent again
+            assert b"".join(iter(lambda: outgoing.read(step), b"")) == whole[start:]
+            outgoing.seek(0)
+    assert (outgoing.size, max(done)) == (len(whole) - start, len(whole))
 
 
 def test_a_file_that_shrinks_on_the_way_ends_the_upload(tmp_path):
