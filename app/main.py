@@ -7,6 +7,7 @@ from importlib.metadata import version
 from fastapi import APIRouter, FastAPI
 from sqlalchemy.exc import SQLAlchemyError
 
+from app import logs
 from app.api import (
     catalog,
     datasets,
@@ -37,6 +38,7 @@ download a small student that works. The examples on this page run as they are, 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Return the service. Settings come from the environment where none are given."""
     settings = settings or Settings()
+    logs.set_up(settings.log_format)
     app = FastAPI(
         title="Stillhouse",
         version=version("stillhouse"),

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.contract.job_file import RESIDENT_BYTES
+from app.logs import Format
 
 Seconds = Annotated[float, Field(gt=0)]
 Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().resolve())]
@@ -20,6 +21,8 @@ class Settings(BaseSettings):
 
     data: Folder = Path("~/.local/share/stillhouse")
     """Folder of this host: job directories, and the embedded database and store."""
+    log_format: Format = ""
+    """`text` or `json`, to stderr; empty: text on a terminal, JSON elsewhere."""
     database_url: str = ""
     """`postgresql+psycopg://…`; empty: SQLite in the data folder."""
     migration_lock_seconds: Seconds = 60

@@ -5,12 +5,14 @@ import sys
 from alembic import command
 from sqlalchemy.exc import OperationalError
 
+from app import logs
 from app.settings import Settings
 from migrations import config
 
 
 def main() -> None:
     settings = Settings()
+    logs.set_up(settings.log_format)
     settings.data.mkdir(parents=True, exist_ok=True)
     try:
         command.upgrade(config(settings.database, settings.migration_lock_seconds), "head")

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from app import logs
 from app.db.session import Database
 from app.queue import DISTILL_QUEUE, HOUSEKEEPING_QUEUE, Bell
 from app.settings import Settings
@@ -27,7 +28,7 @@ def main(arguments: list[str] | None = None) -> None:
     settings = Settings()
     if not settings.broker_url:
         sys.exit("STILLHOUSE_BROKER_URL is not set: a worker needs the Redis that the API rings, redis://host:6379/0")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    logs.set_up(settings.log_format)
     settings.data.mkdir(parents=True, exist_ok=True)
     _check_schema(settings)
     from worker.celery_app import celery  # noqa: PLC0415 - --help and the errors above need no Celery
@@ -104,7 +105,7 @@ def _housekeeping() -> list[str]:
 def _worker(role: str, queue: str) -> list[str]:
     node = f"{role}-{uuid.uuid4().hex[:8]}@%h"  # unique: several workers may share a host
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]  # nobody listens to these
-    return ["worker", f"--queues={queue}", f"--hostname={node}", "--pool=prefork", "--loglevel=INFO", *quiet]
+    return ["--quiet", "worker", f"--queues={queue}", f"--hostname={node}", "--pool=prefork", "--loglevel=INFO", *quiet]
 
 
 if __name__ == "__main__":

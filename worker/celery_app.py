@@ -15,14 +15,14 @@ import signal
 from typing import Any
 
 from celery import Celery
-from celery.signals import beat_embedded_init, worker_shutting_down
+from celery.signals import beat_embedded_init, setup_logging, worker_shutting_down
 
+from app import logs
 from app.queue import HOUSEKEEPING_QUEUE, create_celery
 from app.settings import Settings
 from worker.shutdown import Shutdown
 
 _PR_SET_PDEATHSIG = 1
-_LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 shutdown = Shutdown()
 """Made before Celery forks its slots, so that all of them share it."""
@@ -46,8 +46,6 @@ def create_consumer(settings: Settings) -> Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         worker_redirect_stdouts=False,
-        worker_log_format=_LOG_FORMAT,
-        worker_task_log_format=_LOG_FORMAT,
         beat_schedule={"sweep-up": _sweeps(settings.sweep_seconds)},
     )
     return celery
@@ -57,6 +55,12 @@ def _sweeps(seconds: float) -> dict[str, Any]:
     # A sweep that was not begun before the next one is due is not needed any more.
     options = {"queue": HOUSEKEEPING_QUEUE, "expires": seconds, "ignore_result": True}
     return {"task": "stillhouse.sweep_up", "schedule": seconds, "options": options}
+
+
+@setup_logging.connect  # type: ignore[untyped-decorator]
+def _set_up_logs(**_: Any) -> None:
+    """Keep Celery from putting its own handlers in place of ours."""
+    logs.set_up(Settings().log_format)
 
 
 @worker_shutting_down.connect  # type: ignore[untyped-decorator]

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
+from app import logs
 from app.contract.base import Contract
 from app.contract.errors import ServiceUnavailable, StorageFull
 from app.contract.inspection import DatasetInspection, ModelInspection
@@ -48,6 +49,7 @@ async def inspect(database: Database, store: Store, settings: Settings, stop: as
         if claimed is None:
             break
         begun += 1
+        logs.bind(subject=claimed.subject.id, attempt=claimed.attempt)
         if not await Inspector(database, store, settings, stop, claimed).see_through():
             break
     return begun

@@ -13,6 +13,7 @@ from time import monotonic
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app import logs
 from app.contract.errors import Conflict, ServiceUnavailable, StorageFull
 from app.contract.events import Notice
 from app.contract.job_file import (
@@ -55,6 +56,7 @@ async def distill(
         lease = await leases.claim(session, worker, settings.lease_seconds)
     if lease is None:
         return None
+    logs.bind(job_id=lease.job_id, attempt=lease.attempt)
     log.info("job %s: attempt %d on %s", lease.job_id, lease.attempt, worker)
     held = HeldLease(database, lease, settings, claimed_at)
     try:

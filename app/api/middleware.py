@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app import logs
 from app.api.problems import problem
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
@@ -16,7 +17,7 @@ _ID_HEADER = "X-Request-ID"
 
 
 class RequestId:
-    """Gives each request an id (the caller's, where it sent a sane one), and returns it in X-Request-ID."""
+    """Gives each request an id (the caller's, where it sent a sane one): in its log lines and in X-Request-ID."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -27,6 +28,7 @@ class RequestId:
             return
         given = Headers(scope=scope).get(_ID_HEADER, "")
         scope["request_id"] = given if _SANE_ID.fullmatch(given) else f"req_{uuid_utils.uuid7().hex}"
+        logs.bind(request_id=scope["request_id"])
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -120,6 +120,6 @@ def _blob_missing(request: Request, error: Exception) -> JSONResponse:
 
 
 def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    log.error("request %s failed", request_id(request), exc_info=error)
+    log.error("the request failed", exc_info=error)
     detail = "something went wrong on our side; the log has it under this request id"
     return problem(request_id(request), 500, StillhouseError.code, StillhouseError.title, detail)

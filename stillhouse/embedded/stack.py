@@ -140,6 +140,7 @@ class EmbeddedStack:
 def _environment(folder: DataFolder, workers: int) -> dict[str, str]:
     environment = {name: value for name, value in os.environ.items() if value or not name.startswith("STILLHOUSE_")}
     environment |= {"STILLHOUSE_DATA": str(folder.path), "PYTHONUNBUFFERED": "1"}
+    environment.setdefault("STILLHOUSE_LOG_FORMAT", "text")  # its log files are for people
     if workers > 1:  # each worker would take all cores, and two that do are slower than one
         share = max(1, len(os.sched_getaffinity(0)) // workers)
         environment.setdefault("STILLHOUSE_THREADS", str(share))
