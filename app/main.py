@@ -18,6 +18,7 @@ from app.api import (
     job_results,
     job_wishes,
     jobs,
+    metrics,
     models,
     problems,
     tus,
@@ -51,12 +52,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.settings = settings
+    app.state.requests = metrics.Requests()
     for router in _routers():
         app.include_router(router)
     docs.install(app)
     problems.install(app)
     # The last one added is the outermost.
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, except_paths=("/v1/files", "/v1/uploads/"))
+    app.add_middleware(metrics.Measured, requests=app.state.requests)
     app.add_middleware(HeadAsGet)
     app.add_middleware(tus.Tus, path="/v1/uploads")
     app.add_middleware(RequestId)
@@ -67,7 +70,7 @@ def _routers() -> list[APIRouter]:
     first = APIRouter(prefix="/v1")
     for module in (files, uploads, models, datasets, jobs, job_wishes, job_events, job_results, workers, catalog):
         first.include_router(module.router)
-    return [first, health.router]
+    return [first, health.router, metrics.router]
 
 
 @asynccontextmanager

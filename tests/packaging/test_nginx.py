@@ -114,6 +114,11 @@ def test_a_request_line_beyond_the_bound_is_a_problem_document_too(port: int) ->
     _problem(httpx2.get(f"http://127.0.0.1:{port}/{'x' * 40_000}"), 400, "bad_request")
 
 
+def test_metrics_are_not_for_the_world(port: int) -> None:
+    _problem(httpx2.get(f"http://127.0.0.1:{port}/metrics"), 404, "not_found")
+    assert httpx2.get(f"http://127.0.0.1:{port}/metrics2").status_code == 200
+
+
 def test_half_sent_headers_end_at_the_deadline(api: Listener, tmp_path: Path) -> None:
     shorter = {"client_header_timeout 10s": "client_header_timeout 1s"}
     with gateway(tmp_path, api.port, shorter) as port, socket.create_connection(("127.0.0.1", port), 10) as connection:

@@ -1,0 +1,68 @@
+"""Every SQL statement about the installation as a whole: numbers over all tenants, never an id."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.contract.states import LEASED, JobState
+from app.db.base import db_now
+from app.db.tables import Job, JobEvent
+
+_LEASED = [state.value for state in LEASED]
+_NEWEST_EVENTS = 64
+"""How far back in a job's history to look for its last steps: other events are rare beside them."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Queued jobs that wait for the same thing."""
+
+    blocked_by: str | None
+    jobs: int
+    oldest_seconds: float
+
+
+@dataclass(frozen=True)
+class StepSeen:
+    """A report of a running job about its training."""
+
+    job_id: str
+    attempt: int
+    time: datetime
+    data: dict[str, Any]
+
+
+class OperationsRepository:
+    def __init__(self, session: AsyncSession) -> None:
+        self.session = session
+
+    async def jobs_by_state(self) -> dict[str, int]:
+        rows = await self.session.execute(select(Job.state, func.count().label("jobs")).group_by(Job.state))
+        return {row.state: row.jobs for row in rows}
+
+    async def queue(self) -> Sequence[Waiting]:
+        """Return what waits, by what it waits for (None: a worker)."""
+        oldest = func.min(Job.queued_at, type_=Job.queued_at.type)
+        query = select(Job.blocked_by, func.count().label("jobs"), oldest.label("oldest"), db_now().label("now"))
+        rows = await self.session.execute(query.where(Job.state == JobState.QUEUED).group_by(Job.blocked_by))
+        return [Waiting(row.blocked_by, row.jobs, max(0.0, (row.now - row.oldest).total_seconds())) for row in rows]
+
+    async def attempts_lost(self) -> int:
+        """Return how many attempts of the jobs that are stored ended with a lost worker or a crashed engine."""
+        return await self.session.scalar(select(func.coalesce(func.sum(Job.losses), 0))) or 0
+
+    async def held(self) -> dict[str, int]:
+        """Return how many jobs each slot's worker holds, by the name that it gave itself."""
+        query = select(Job.worker, func.count().label("jobs")).where(Job.state.in_(_LEASED), Job.worker.is_not(None))
+        return {row.worker: row.jobs for row in await self.session.execute(query.group_by(Job.worker))}
+
+    async def last_steps(self) -> Sequence[StepSeen]:
+        """Return the newest reports of the jobs that run, each job's in order."""
+        query = select(JobEvent.job_id, JobEvent.attempt, JobEvent.time, JobEvent.data).join(Job)
+        query = query.where(Job.state == JobState.RUNNING, JobEvent.attempt == Job.attempt, JobEvent.type == "step")
+        query = query.where(JobEvent.seq > Job.last_seq - _NEWEST_EVENTS).order_by(JobEvent.job_id, JobEvent.seq)
+        return [StepSeen(row.job_id, row.attempt, row.time, row.data) for row in await self.session.execute(query)]

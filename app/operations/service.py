@@ -1,0 +1,67 @@
+"""What the database knows about how the installation is doing, as numbers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.operations.repository import OperationsRepository, StepSeen, Waiting
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How a running job trains now."""
+
+    step_seconds: float
+    samples_per_second: float
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """The installation at one moment."""
+
+    jobs_by_state: dict[str, int]
+    queue: Sequence[Waiting]
+    attempts_lost: int
+    jobs_by_host: dict[str, int]
+    paces: Sequence[Pace]
+
+
+async def numbers(session: AsyncSession) -> Numbers:
+    repository = OperationsRepository(session)
+    return Numbers(
+        jobs_by_state=await repository.jobs_by_state(),
+        queue=await repository.queue(),
+        attempts_lost=await repository.attempts_lost(),
+        jobs_by_host=_by_host(await repository.held()),
+        paces=_paces(await repository.last_steps()),
+    )
+
+
+def _by_host(held: dict[str, int]) -> dict[str, int]:
+    """Add up the slots of a host: a worker's name is `<node>@<host>/<process id>`."""
+    hosts: dict[str, int] = {}
+    for worker, jobs in held.items():
+        host = worker.rpartition("/")[0].rpartition("@")[2]
+        hosts[host] = hosts.get(host, 0) + jobs
+    return hosts
+
+
+def _paces(steps: Sequence[StepSeen]) -> list[Pace]:
+    found = (_pace(list(own)) for _, own in groupby(steps, key=lambda step: step.job_id))
+    return [pace for pace in found if pace]
+
+
+def _pace(steps: list[StepSeen]) -> Pace | None:
+    """Return the pace between a job's last two reports; None where they are not of the same training."""
+    if len(steps) < 2 or _training(steps[-2]) != _training(steps[-1]):
+        return None
+    before, last = steps[-2:]
+    done = last.data["step"] - before.data["step"]
+    seconds = (last.time - before.time).total_seconds()
+    return Pace(seconds / done, last.data["metrics"].get("samples_per_second", 0.0)) if done > 0 else None
+
+
+def _training(step: StepSeen) -> tuple[str, str | None]:
+    return step.data["run"], step.data.get("stage")
