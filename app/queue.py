@@ -46,7 +46,7 @@ class Bell:
     def __init__(self, broker_url: str) -> None:
         self._celery = create_celery(broker_url)
         # A doorbell is not worth waiting for: the janitor rings again.
-        self._celery.conf.broker_transport_options |= {"max_retries": 0}
+        self._celery.conf.broker_transport_options |= {"max_retries": 0, "socket_timeout": _BROKER_SECONDS}
 
     async def ring(self, doorbell: Doorbell) -> None:
         """Send the hint; a broker that is away costs a log line, never the request."""

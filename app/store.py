@@ -163,6 +163,8 @@ class Store:
 
     async def reachable(self) -> str | None:
         """Return why the store cannot be used, or None."""
+        if self._local and not os.access(self._local, os.W_OK | os.X_OK):
+            return f"the folder {self._local} is not there, or cannot be written"
         try:
             await in_thread(obstore.head, self._store, "blobs/probe")
         except (NotFoundError, FileNotFoundError):

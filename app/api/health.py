@@ -1,5 +1,8 @@
 """/healthz and /readyz."""
 
+import asyncio
+from collections.abc import Awaitable
+
 from fastapi import APIRouter, Request, Response
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -10,6 +13,8 @@ from app.queue import Bell
 from migrations import why_not
 
 router = APIRouter(tags=["health"])
+_PATIENCE_SECONDS = 4
+"""Below what most probes give an answer; all parts are asked at once."""
 
 
 @router.get("/healthz", summary="Alive?")
@@ -22,14 +27,24 @@ async def get_health() -> dict[str, str]:
 async def get_readiness(request: Request, database: DatabaseDep, store: StoreDep, response: Response) -> Readiness:
     """Whether database, migrations, broker and store can be used; 503 where one cannot."""
     bell: Bell = request.app.state.bell
-    parts = {
-        **await _database(database),
-        "broker": _part(await bell.reachable()),
-        "store": _part(await store.reachable()),
-    }
+    answers = await asyncio.gather(
+        _in_time(_database(database), "database", "migrations"),
+        _in_time(_reached("broker", bell.reachable()), "broker"),
+        _in_time(_reached("store", store.reachable()), "store"),
+    )
+    parts = {name: part for answer in answers for name, part in answer.items()}
     ready = all(part.ok for part in parts.values())
     response.status_code = 200 if ready else 503
     return Readiness(ready=ready, parts=parts)
+
+
+async def _in_time(question: Awaitable[dict[str, Part]], *names: str) -> dict[str, Part]:
+    """A part that takes a connection and then says nothing is as good as away."""
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            return await question
+    except TimeoutError:
+        return {name: Part(ok=False, detail=f"no answer within {_PATIENCE_SECONDS} seconds") for name in names}
 
 
 async def _database(database: Database) -> dict[str, Part]:
@@ -42,5 +57,9 @@ async def _database(database: Database) -> dict[str, Part]:
     return {"database": _part(None), "migrations": Part(ok=reason is None, detail=reason or f"at revision {revision}")}
 
 
-def _part(why_not: str | None) -> Part:
-    return Part(ok=why_not is None, detail=why_not or "reachable")
+async def _reached(name: str, reachable: Awaitable[str | None]) -> dict[str, Part]:
+    return {name: _part(await reachable)}
+
+
+def _part(reason: str | None) -> Part:
+    return Part(ok=reason is None, detail=reason or "reachable")

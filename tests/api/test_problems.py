@@ -1,6 +1,8 @@
 """Every error is problem+json, whatever went wrong."""
 
 import json
+import shutil
+import socket
 from typing import Any
 
 import httpx2
@@ -92,6 +94,21 @@ def test_ready_tells_a_database_that_is_away_from_one_without_a_schema(house: Ho
     parts = answer.json()["parts"]
     assert (answer.status_code, {name for name, part in parts.items() if part["ok"]}) == (503, {"broker", "store"})
     assert parts["migrations"]["detail"] == "unknown: the database cannot be reached"
+
+
+def test_ready_sees_a_store_that_is_gone(house: House) -> None:
+    shutil.rmtree(house.settings.data / "blobs")
+    answer = house.client.get("/readyz")
+    assert (answer.status_code, answer.json()["parts"]["store"]["ok"]) == (503, False)
+    assert "is not there" in answer.json()["parts"]["store"]["detail"]
+
+
+def test_ready_does_not_wait_for_a_broker_that_says_nothing(house: House) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        with running(Settings(**{**house.settings.model_dump(), "broker_url": url})) as service:
+            answer = httpx2.get(f"{service}/readyz", timeout=8)
+    assert {name for name, part in answer.json()["parts"].items() if not part["ok"]} == {"broker"}
 
 
 def test_ready_says_what_it_stands_on(house: House) -> None:
