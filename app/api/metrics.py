@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.dependencies import DatabaseDep
+from app.api.dependencies import DatabaseDep, SettingsDep
 from app.contract.states import JobState
 from app.db.session import Database
 from app.operations.service import Numbers, numbers
@@ -69,19 +69,19 @@ def _operation(scope: Scope) -> str:
 
 
 @router.get("/metrics", summary="Metrics for Prometheus", response_class=PlainTextResponse)
-async def get_metrics(request: Request, database: DatabaseDep) -> PlainTextResponse:
+async def get_metrics(request: Request, database: DatabaseDep, settings: SettingsDep) -> PlainTextResponse:
     """Requests of this process, jobs and queue of the whole installation; no ids and nothing of any tenant's."""
     requests: Requests = request.app.state.requests
     installation = CollectorRegistry()
-    installation.register(Installation(await _numbers(database)))
+    installation.register(Installation(await _numbers(database, settings.lease_seconds)))
     text = generate_latest(requests.registry) + generate_latest(installation)
     return PlainTextResponse(text, media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
-async def _numbers(database: Database) -> Numbers | None:
+async def _numbers(database: Database, lost_after: float) -> Numbers | None:
     try:
         async with database.reading() as session:
-            return await numbers(session)
+            return await numbers(session, lost_after)
     except (SQLAlchemyError, OSError):
         return None
 
@@ -95,7 +95,7 @@ class Installation(Collector):
     def collect(self) -> Iterator[Metric]:
         yield GaugeMetricFamily("stillhouse_database_up", "Whether the database answered.", float(bool(self._found)))
         if self._found:
-            for family in (_jobs, _queue, _oldest, _lost, _slots, _steps, _samples):
+            for family in (_jobs, _queue, _oldest, _lost, _slots, _busy, _steps, _samples):
                 yield family(self._found)
 
 
@@ -127,6 +127,10 @@ def _lost(found: Numbers) -> Metric:
 
 
 def _slots(found: Numbers) -> Metric:
+    return _gauge("slots", "Jobs that the workers of a host take at once.", "host", found.slots_by_host.items())
+
+
+def _busy(found: Numbers) -> Metric:
     return _gauge("busy_slots", "Jobs that the workers of a host hold.", "host", found.jobs_by_host.items())
 
 

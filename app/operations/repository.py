@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contract.states import LEASED, JobState
 from app.db.base import db_now
-from app.db.tables import Job, JobEvent
+from app.db.tables import Job, JobEvent, Worker
 
 _LEASED = [state.value for state in LEASED]
 _NEWEST_EVENTS = 64
@@ -56,9 +56,14 @@ class OperationsRepository:
         return await self.session.scalar(select(func.coalesce(func.sum(Job.losses), 0))) or 0
 
     async def held(self) -> dict[str, int]:
-        """Return how many jobs each slot's worker holds, by the name that it gave itself."""
+        """Return how many jobs each slot holds, by its name: its worker's, a slash, and its process id."""
         query = select(Job.worker, func.count().label("jobs")).where(Job.state.in_(_LEASED), Job.worker.is_not(None))
         return {row.worker: row.jobs for row in await self.session.execute(query.group_by(Job.worker))}
+
+    async def slots(self, lost_after: float) -> dict[str, int]:
+        """Return how many jobs each worker takes at once, by its name; those not heard of for so long are lost."""
+        query = select(Worker.name, Worker.slots).where(Worker.seen_at >= db_now(-lost_after))
+        return {row.name: row.slots for row in await self.session.execute(query)}
 
     async def last_steps(self) -> Sequence[StepSeen]:
         """Return the newest reports of the jobs that run, each job's in order."""

@@ -1,6 +1,7 @@
 """What the database knows about how the installation is doing, as numbers."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -25,26 +26,28 @@ class Numbers:
     queue: Sequence[Waiting]
     attempts_lost: int
     jobs_by_host: dict[str, int]
+    slots_by_host: dict[str, int]
     paces: Sequence[Pace]
 
 
-async def numbers(session: AsyncSession) -> Numbers:
+async def numbers(session: AsyncSession, lost_after: float) -> Numbers:
+    """Count; workers not heard of for `lost_after` seconds are lost."""
     repository = OperationsRepository(session)
     return Numbers(
         jobs_by_state=await repository.jobs_by_state(),
         queue=await repository.queue(),
         attempts_lost=await repository.attempts_lost(),
-        jobs_by_host=_by_host(await repository.held()),
+        jobs_by_host=_by_host((slot.rpartition("/")[0], jobs) for slot, jobs in (await repository.held()).items()),
+        slots_by_host=_by_host((await repository.slots(lost_after)).items()),
         paces=_paces(await repository.last_steps()),
     )
 
 
-def _by_host(held: dict[str, int]) -> dict[str, int]:
-    """Add up the slots of a host: a worker's name is `<node>@<host>/<process id>`."""
-    hosts: dict[str, int] = {}
-    for worker, jobs in held.items():
-        host = worker.rpartition("/")[0].rpartition("@")[2]
-        hosts[host] = hosts.get(host, 0) + jobs
+def _by_host(counts: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """Add up the workers of a host: a worker's name is `<node>@<host>`."""
+    hosts: Counter[str] = Counter()
+    for worker, count in counts:
+        hosts[worker.rpartition("@")[2]] += count
     return hosts
 
 

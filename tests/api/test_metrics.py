@@ -10,10 +10,11 @@ from sqlalchemy import update
 from app.contract.events import Run, Step
 from app.contract.states import JobState
 from app.db.session import Database
-from app.db.tables import Job
+from app.db.tables import Job, Worker
 from app.jobs import leases, upkeep
 from app.settings import Settings
 from app.store import Store
+from app.workers import service as workers
 from tests.api.conftest import House, running
 
 WHEN = datetime(2026, 1, 2, tzinfo=UTC)
@@ -57,6 +58,8 @@ def test_queue_jobs_and_hosts(house: House) -> None:
 
     async def act(database: Database, _: Store) -> None:
         async with database.transaction() as session:
+            for name in ("distill-1@north", "distill-2@north"):
+                await workers.beat(session, Worker(id=name, name=name, devices=["0", "1"], slots=2))
             lease = await leases.claim(session, "distill-1@north/7", 60)
             assert lease
             assert lease.job_id == first
@@ -71,7 +74,7 @@ def test_queue_jobs_and_hosts(house: House) -> None:
     assert found["stillhouse_jobs", "failed"] == 0
     assert (found["stillhouse_queue_jobs", ""], found["stillhouse_queue_jobs", "inspection"]) == (1, 1)
     assert 7190 < found["stillhouse_queue_oldest_seconds", ""] < 7300
-    assert found["stillhouse_busy_slots", "north"] == 1
+    assert (found["stillhouse_slots", "north"], found["stillhouse_busy_slots", "north"]) == (4, 1)
     assert found["stillhouse_attempts_lost",] == 0
 
 

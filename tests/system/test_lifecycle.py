@@ -31,13 +31,13 @@ def made(client: Stillhouse) -> dict[str, Any]:
 
 def test_a_paused_job_lets_others_by_and_goes_on(client: Stillhouse, made: dict[str, Any]) -> None:
     job = client.jobs.create(**made, training={"epochs": 100_000})
-    wait_until(job.refresh, lambda job: job.resource.progress > 0, 120, "the training")
+    wait_until(job.refresh, lambda job: job.resource.progress > 0, 60, "the training")
     assert job.pause().state == "pausing"
-    wait_until(job.refresh, lambda job: job.state == "paused", 120, "the pause")
+    wait_until(job.refresh, lambda job: job.state == "paused", 60, "the pause")
     reached = job.resource.progress
     assert client.jobs.create(**made, training={"epochs": 3}).wait().state == "succeeded"
     assert job.resume().state == "queued"
-    wait_until(job.refresh, lambda job: job.resource.progress > reached, 120, "more training")
+    wait_until(job.refresh, lambda job: job.resource.progress > reached, 60, "more training")
     assert job.resource.attempt == 2
     job.cancel()
     assert "resumed" in {event.type for event in job.events()}
@@ -46,8 +46,7 @@ def test_a_paused_job_lets_others_by_and_goes_on(client: Stillhouse, made: dict[
 def test_time_that_is_up_ends_a_job_well(client: Stillhouse, made: dict[str, Any]) -> None:
     job = client.jobs.create(**made, training={"epochs": 100_000}, max_runtime=0.5).wait()
     assert job.resource.stop_reason == "max_runtime"
-    assert job.report.training_seconds["student"] >= 0.5
-    assert job.student.size > 0
+    assert job.report.student.agreement > 0
 
 
 def test_a_cancelled_job_is_tried_again(client: Stillhouse, made: dict[str, Any]) -> None:
