@@ -48,7 +48,7 @@ bench: $(READY) ## What is measured: benchmarks/README.md
 	$(BIN)/python benchmarks/transfer.py
 
 reproduce: $(READY) ## Known results of papers, run again: benchmarks/reproduce/README.md
-	for name in mnist regulariser temperature movies; do $(BIN)/python -m benchmarks.reproduce.$$name || exit 1; done
+	for name in mnist regulariser temperature movies methods; do $(BIN)/python -m benchmarks.reproduce.$$name || exit 1; done
 
 clean: ## Remove the environment and everything that was built
 	rm -rf $(VENV) build *.egg-info .stillhouse .mypy_cache .ruff_cache .pytest_cache

@@ -16,7 +16,15 @@ def test_the_table_is_that_of_the_results(name: str) -> None:
     assert table in (FOLDER / "README.md").read_text()
 
 
-@pytest.mark.parametrize(("page", "drawn"), [("regularisation", "regulariser"), ("temperature", "temperature")])
+def test_the_table_of_methods_is_that_of_the_results() -> None:
+    table = import_module("benchmarks.reproduce.methods").table(results.read("methods"))
+    assert table in (FOLDER.parents[1] / "docs" / "method_results.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("page", "drawn"),
+    [("regularisation", "regulariser"), ("temperature", "temperature"), ("method_results", "methods")],
+)
 def test_the_docs_show_the_plot_that_was_drawn_from_results(page: str, drawn: str) -> None:
     shown = (FOLDER.parents[1] / "docs" / f"{page}.svg").read_bytes()
     assert shown == (results.FOLDER / f"{drawn}.svg").read_bytes()
