@@ -253,8 +253,7 @@ class Bench:
         network = build.network(self.job.student.architecture).to(self.device)
         stored = self.stored.network if self.stored else None
         initialise(network, self.job.spec.student, stored, self.teachers[0].network)
-        if self.job.student.architecture.channels_last:
-            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's hints forget it
+        build.laid_out(network, self.job.student.architecture)
         if lesson.place:
             _seed(lesson.seed(self.job.spec.seed))
         objective = build.objective(lesson.terms, self._settler(network)).to(self.device)

@@ -66,7 +66,7 @@ class Settler:
         architecture = self._student[0]
         if reason := unstarted(architecture, FreshWeights()):
             raise _failure(term, f"its peers start from fresh weights, and {reason}")
-        return build.network(architecture)
+        return build.laid_out(build.network(architecture), architecture)
 
     def _taught(self, joints: Sequence[Joint]) -> Iterator[list[Feature]]:
         taps = list(dict.fromkeys((joint.member, joint.teacher.name) for joint in joints))
