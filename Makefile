@@ -44,6 +44,7 @@ methods: $(READY) ## Write docs/methods.md from the catalogue
 
 bench: $(READY) ## What is measured: benchmarks/README.md
 	$(BIN)/python benchmarks/loop.py
+	$(BIN)/python -m benchmarks.methods
 	$(BIN)/python benchmarks/wide.py
 	$(BIN)/python benchmarks/transfer.py
 
