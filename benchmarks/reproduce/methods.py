@@ -154,27 +154,30 @@ def scores(found: Scores) -> dict[str, float]:
 
 
 def table(found: dict[str, Any]) -> str:
-    """Return each method's means over the seeds, the best first."""
+    """Return each method's means over the seeds, the best first; gains are over the control of the same seed."""
     runs: dict[str, list[dict[str, Any]]] = {}
     for run in found["runs"]:
         runs.setdefault(run["method"], []).append(run)
-    rows = [_row(method, of, runs[CONTROL]) for method, of in runs.items()]
-    rows.sort(key=lambda row: -float(row[1].split()[0]))
-    teacher = found["teacher"]
-    last = ("teacher", f"{teacher['accuracy']:.1f}", "100.0", "")
-    return results.table(("method", "accuracy in %", "agreement in %", "seeds better than labels alone"), *rows, last)
+    alone = {run["seed"]: run["accuracy"] for run in runs[CONTROL]}
+    ranked = sorted(runs.items(), key=lambda entry: -mean(entry[1], "accuracy"))
+    heads = ("method", "accuracy in %", "over labels alone", "seeds better", "agreement in %")
+    last = ("teacher", f"{found['teacher']['accuracy']:.1f}", "", "", "100.0")
+    return results.table(heads, *(_row(method, of, alone) for method, of in ranked), last)
 
 
-def _row(method: str, runs: list[dict[str, Any]], control: list[dict[str, Any]]) -> tuple[str, ...]:
-    accuracy, agreement = ([run[what] for run in runs] for what in ("accuracy", "agreement"))
-    alone = {run["seed"]: run["accuracy"] for run in control}
-    better = sum(run["accuracy"] > alone[run["seed"]] for run in runs if run["seed"] in alone)
-    return (
-        "**labels alone**" if method == CONTROL else f"`{method}`",
-        f"{np.mean(accuracy):.1f} ({min(accuracy):.1f} to {max(accuracy):.1f})",
-        f"{np.mean(agreement):.1f}",
-        "" if method == CONTROL else f"{better} of {len(runs)}",
-    )
+def _row(method: str, runs: list[dict[str, Any]], alone: dict[int, float]) -> results.Row:
+    accuracies, agreement = [run["accuracy"] for run in runs], f"{mean(runs, 'agreement'):.1f}"
+    spread = f"{np.mean(accuracies):.1f} ({min(accuracies):.1f} to {max(accuracies):.1f})"
+    if method == CONTROL:
+        return "**labels alone**", spread, "", "", agreement
+    gains = [run["accuracy"] - alone[run["seed"]] for run in runs if run["seed"] in alone]
+    better = f"{sum(gain > 0 for gain in gains)} of {len(gains)}"
+    return f"[`{method}`](methods.md#{method})", spread, f"{np.mean(gains):+.1f}", better, agreement
+
+
+def mean(runs: list[dict[str, Any]], what: str) -> float:
+    """Return the mean over a method's runs."""
+    return float(np.mean([run[what] for run in runs]))
 
 
 if __name__ == "__main__":
