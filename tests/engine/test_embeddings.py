@@ -98,6 +98,9 @@ def test_a_student_learns_embeddings(tmp_path: Path, run_here: Callable[[Path], 
     assert not any(getattr(report.student, name) is not None for name in about_classes)
     assert report.evaluated_on.labelled == 0
     assert report.confusions == []
+    card = (tmp_path / "job/out/README.md").read_text()
+    assert "It answers with embeddings of 16 numbers." in card
+    assert "pipeline_tag: feature-extraction" in card
     curve = report.curves["student"]["validation/cosine"].values
     assert curve[-1] > curve[0]
 

@@ -34,8 +34,7 @@ def _title(made: Distilled) -> str:
 
 
 def _front_matter(made: Distilled) -> str:
-    task, accuracy = _TASKS[made.sample_kind], made.report.student.accuracy
-    task = "text-generation" if made.job.student.architecture.predicts_tokens() else task
+    task, accuracy = _task(made), made.report.student.accuracy
     fields: dict[str, Any] = {
         "library_name": loading.library(made),
         "pipeline_tag": task,
@@ -51,6 +50,13 @@ def _front_matter(made: Distilled) -> str:
     return "---\n" + yaml.safe_dump(fields, sort_keys=False, allow_unicode=True) + "---"
 
 
+def _task(made: Distilled) -> str:
+    """Return the hub's name for what the student does."""
+    if made.job.student.architecture.predicts_tokens():
+        return "text-generation"
+    return "feature-extraction" if made.report.student.embedding else _TASKS[made.sample_kind]
+
+
 def _on(made: Distilled) -> Evaluated:
     return made.report.evaluated_on
 
@@ -64,6 +70,8 @@ def _what(made: Distilled) -> str:
     does = f"It tells {classes:,} classes apart{names}{more}"
     if made.job.student.architecture.predicts_tokens():
         does = f"It predicts the next of {classes:,} tokens"
+    if student.embedding:
+        does = f"It answers with embeddings of {classes:,} numbers"
     return (
         f"# {html.escape(_title(made))}\n\n"
         f"A network of the kind `{made.kind}` with {student.parameters:,} parameters, distilled by Stillhouse from "
