@@ -66,6 +66,7 @@ def test_the_report(tmp_path: Path, run_here: RunHere) -> None:
         "split": "test",
         "samples": 30,
         "words": None,
+        "tokens": None,
         "labelled": 30,
         "scaled_on": "validation",
     }

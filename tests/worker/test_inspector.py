@@ -98,7 +98,7 @@ async def test_a_job_that_does_not_suit_its_folder_fails_when_that_is_known(hous
             await students.register(session, DEFAULT_TENANT, job_id, None)
     await inspect(house)
     failure = (await house.job(job_id)).failure_detail
-    assert "takes text samples, and these are array" in failure
+    assert "takes text or words samples, and these are array" in failure
 
 
 async def test_nonsense_is_rejected_with_a_reason(house: House) -> None:
