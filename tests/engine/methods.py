@@ -103,8 +103,6 @@ def setting(
         labels_N=torch.arange(32) % 4,
         rows_N=torch.arange(32),
         classes=classes,
-        student=nn.Identity(),
-        teachers=(),
         taught=lambda _: iter([[*known]]),
         peer=peer,
         classifiers=Classifiers(head, [head], [None]),

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -38,6 +38,20 @@ class ColumnFile:
         if given is not None and given not in self.columns:
             raise Refused(f"There is no column {given!r} for the {what}; the file has {self.listed()}.")
         return given or next((name for name in usual if name in self.columns), None)
+
+    def usable(self, name: str, refused: Callable[[Any], str | None]) -> tuple[list[Any], list[str]]:
+        """Return a column of samples, and a sentence where one cannot be used; `refused` tells why a value cannot."""
+        values = self.columns[name]
+        if not values:
+            return [], ["The file has no rows: there are no samples."]
+        wrong = [(row, reason) for row, value in enumerate(values) if (reason := refused(value))]
+        return ([], [self.complaint(name, wrong)]) if wrong else (values, [])
+
+    def complaint(self, name: str, wrong: Sequence[tuple[int, str]]) -> str:
+        """Return a sentence about the rows of a column that are wrong, each with why; the first one is named."""
+        (row, reason), more = wrong[0], len(wrong) - 1
+        also = f" ({more:,} more rows cannot be used either)" if more else ""
+        return f"The column {name!r} {reason} at {self.place(row)}{also}."
 
     def listed(self) -> str:
         """Return the columns' names in words."""

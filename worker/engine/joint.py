@@ -37,8 +37,6 @@ class Setting:
     rows_N: Tensor
     """int64, the rows to train on, on the CPU."""
     classes: int
-    student: nn.Module
-    teachers: Sequence[nn.Module]
     taught: Callable[[Sequence[Joint]], Iterator[list[Feature]]]
     """What the teachers of some pairs hold for samples spread over the training part: block by block, pair by pair."""
     peer: Callable[[], nn.Module]

@@ -58,8 +58,7 @@ class Settler:
     def __call__(self, term: Term) -> Setting:
         """Return a term's setting. Raises EngineFailure (invalid_spec) where its taps are not there or do not fit."""
         found = self._joints(term) if isinstance(term, FeatureTerm) else {}
-        networks = [network for _, network, _ in self._teachers]
-        given = self._labels_N, self._rows_N, self._classes, self._student[1], networks
+        given = self._labels_N, self._rows_N, self._classes
         return Setting(found, *given, self._taught, partial(self._peer, term), self._classifiers)
 
     def _peer(self, term: Term) -> nn.Module:

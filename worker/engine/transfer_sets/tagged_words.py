@@ -33,7 +33,7 @@ def read(path: Path, wanted: TaggedWords) -> Content:
         raise Refused(
             f"There is no column of word lists (tokens or words, or the name given); the file has {file.listed()}."
         )
-    lists, problems = _lists(file, name)
+    lists, problems = file.usable(name, _unusable)
     tags_name = file.named(wanted.tags, _TAGS, "tags")
     tags = _tags(file, tags_name, lists, wanted.classes) if tags_name and not problems else None
     split_name = file.named(wanted.split, _SPLIT, "split")
@@ -49,23 +49,6 @@ def read(path: Path, wanted: TaggedWords) -> Content:
         problems=[*problems, *(tags.problems if tags else []), *split_problems],
         about={"lengths": lengths_of([" ".join(words) for words in lists], [*map(len, lists)])} if not problems else {},
     )
-
-
-def _lists(file: ColumnFile, name: str) -> tuple[list[list[str]], list[str]]:
-    """Return the lists, and a sentence where one cannot be used."""
-    values = file.columns[name]
-    if not values:
-        return [], ["The file has no rows: there are no samples."]
-    wrong = [(row, reason) for row, value in enumerate(values) if (reason := _unusable(value))]
-    if not wrong:
-        return values, []
-    return [], [_complaint(file, name, wrong)]
-
-
-def _complaint(file: ColumnFile, name: str, wrong: list[tuple[int, str]]) -> str:
-    (row, reason), more = wrong[0], len(wrong) - 1
-    also = f" ({more:,} more rows cannot be used either)" if more else ""
-    return f"The column {name!r} {reason} at {file.place(row)}{also}."
 
 
 def _unusable(value: Any) -> str | None:
@@ -99,7 +82,7 @@ def _tags(file: ColumnFile, name: str, lists: list[list[str]], classes: tuple[st
     pairs = list(enumerate(zip(values, lists, strict=True)))
     wrong = [(row, reason) for row, (tags, words) in pairs if (reason := _misfit(tags, len(words)))]
     if wrong:
-        return Labels(torch.empty(0, dtype=torch.int64), "int64", problems=[_complaint(file, name, wrong)])
+        return Labels(torch.empty(0, dtype=torch.int64), "int64", problems=[file.complaint(name, wrong)])
     whole = (tags or [None] * len(words) for tags, words in zip(values, lists, strict=True))
     flat = [None if tag == _IGNORED else tag for tag in chain.from_iterable(whole)]
     ends = torch.tensor([*map(len, lists)]).cumsum(0)

@@ -6,7 +6,6 @@ from typing import Any
 from app.contract import inspection
 from app.contract.transfer import Text
 from worker.engine import column_file
-from worker.engine.column_file import ColumnFile
 from worker.engine.content import Content
 from worker.engine.failures import Refused
 from worker.engine.labels import labels_of, parts_of
@@ -26,7 +25,7 @@ def read(path: Path, wanted: Text) -> Content:
         raise Refused(
             f"There is no column of texts (text or sentence, or the name given); the file has {file.listed()}."
         )
-    texts, problems = _texts(file, name)
+    texts, problems = file.usable(name, _unusable)
     labels_name = file.named(wanted.label, _LABEL, "labels")
     labels = labels_of(file, labels_name, wanted.classes) if labels_name else None
     split_name = file.named(wanted.split, _SPLIT, "split")
@@ -42,19 +41,6 @@ def read(path: Path, wanted: Text) -> Content:
         problems=[*problems, *(labels.problems if labels else []), *split_problems],
         about={"lengths": lengths_of(texts, [len(text.split()) for text in texts])} if not problems else {},
     )
-
-
-def _texts(file: ColumnFile, name: str) -> tuple[list[str], list[str]]:
-    """Return the texts, and a sentence where one cannot be used."""
-    values = file.columns[name]
-    if not values:
-        return [], ["The file has no rows: there are no samples."]
-    wrong = [(row, reason) for row, value in enumerate(values) if (reason := _unusable(value))]
-    if not wrong:
-        return values, []
-    (row, reason), more = wrong[0], len(wrong) - 1
-    also = f" ({more:,} more rows cannot be used either)" if more else ""
-    return [], [f"The column {name!r} {reason} at {file.place(row)}{also}."]
 
 
 def _unusable(value: Any) -> str | None:
