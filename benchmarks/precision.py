@@ -18,7 +18,7 @@ from torch.nn.functional import cross_entropy
 
 from app.contract.architectures import Family, Lstm, Mlp, Resnet
 from worker.engine import build
-from worker.engine.precision import Precision, autocast, resolve
+from worker.engine.training.precision import Precision, autocast, resolve
 
 CPU = torch.device("cpu")
 STUDENTS: dict[str, tuple[Family, tuple[int, ...]]] = {

@@ -21,9 +21,9 @@ from torch.nn import functional as F  # noqa: N812
 
 from app.contract.objectives import SoftTarget
 from worker.engine import build
-from worker.engine.batch import Batch, Position
-from worker.engine.kept import AllClasses, TopClasses
-from worker.engine.top_k import TopK
+from worker.engine.teachers.kept import AllClasses, TopClasses
+from worker.engine.teachers.top_k import TopK
+from worker.engine.terms.batch import Batch, Position
 
 HIDDEN, TEMPERATURE = 128, 4.0
 

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from benchmarks.reproduce.material import CACHE, MiniLm
-from worker.engine import torchvision_operators
+from worker.engine.networks import torchvision_operators
 
 BATCH, RATE, MAX_TOKENS = 32, 5e-5, 32
 

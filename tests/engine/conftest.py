@@ -11,10 +11,10 @@ from tests.engine.folders import read_job
 from worker.engine import job as jobs
 from worker.engine.bench import Bench
 from worker.engine.job import run_job
-from worker.engine.outcome import Outcome
 from worker.engine.reporter import Reporter
 from worker.engine.run import TrainingRun
 from worker.engine.stop import StopSignal
+from worker.engine.training.outcome import Outcome
 
 
 @pytest.fixture(scope="session", autouse=True)

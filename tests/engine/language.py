@@ -13,7 +13,7 @@ from app.contract.architectures import Transformers
 from app.contract.preprocessing import PREPROCESSING
 from tests.engine.texts import make_text_job, pieces, sentences
 from worker.engine import build
-from worker.engine.encoding import TokenReading
+from worker.engine.views.encoding import TokenReading
 
 TOKENS = 120
 

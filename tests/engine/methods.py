@@ -16,12 +16,12 @@ from app.contract.architectures import Mlp
 from app.contract.objectives import TERMS, FeatureTerm, Part, Term
 from app.contract.taps import Layout
 from worker.engine import build
-from worker.engine.batch import Batch, Position
-from worker.engine.classifiers import Classifiers
-from worker.engine.held import Held
-from worker.engine.joint import Joint, Setting
-from worker.engine.objective import Objective
 from worker.engine.taps.feature import Feature
+from worker.engine.terms.batch import Batch, Position
+from worker.engine.terms.classifiers import Classifiers
+from worker.engine.terms.held import Held
+from worker.engine.terms.joint import Joint, Setting
+from worker.engine.terms.objective import Objective
 
 HALFWAY = Position(5.0, 10.0)
 METHODS: dict[str, type[Term]] = {term.model_fields["kind"].default: term for term in TERMS}

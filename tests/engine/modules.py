@@ -9,8 +9,9 @@ from torch.nn import functional
 
 import stillhouse
 from stillhouse import Captured
-from worker.engine import build, torchvision_operators
-from worker.engine.samples import Inputs, Tokens
+from worker.engine import build
+from worker.engine.data.samples import Inputs, Tokens
+from worker.engine.networks import torchvision_operators
 
 
 class Convolutions(nn.Module):

@@ -16,7 +16,7 @@ from app.contract.architectures import Architecture, Transformers
 from app.contract.preprocessing import PREPROCESSING
 from tests.engine.texts import TINY_BERT, wordpieces
 from worker.engine import build
-from worker.engine.encoding import WordReading
+from worker.engine.views.encoding import WordReading
 
 TAGS = ("B-LOC", "B-PER", "I-PER", "O")
 _FIRST = ["Ada", "Grace", "Emmy", "Sofia", "Lise", "Maria"]

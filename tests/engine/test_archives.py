@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.engine.pictures import tarred, zipped
-from worker.engine.archives import Limits, archive_form, read_files
 from worker.engine.failures import Refused
+from worker.engine.files.archives import Limits, archive_form, read_files
 
 Write = Callable[[Path, Mapping[str, bytes]], Path]
 WRITERS: dict[str, Write] = {

@@ -23,13 +23,13 @@ from tests.engine.test_resume import stopped_at, student_of
 from tests.engine.texts import TINY_BERT, make_text_job, pieces
 from tests.engine.transcriptions_attention import ATTENTION
 from worker.engine import build
-from worker.engine.batch import Batch
 from worker.engine.failures import EngineFailure
-from worker.engine.held import Held
-from worker.engine.joint import Joint
-from worker.engine.objective import Objective
 from worker.engine.objectives.similarity_distribution import Queue
 from worker.engine.taps.feature import Feature
+from worker.engine.terms.batch import Batch
+from worker.engine.terms.held import Held
+from worker.engine.terms.joint import Joint
+from worker.engine.terms.objective import Objective
 
 TERM: TypeAdapter[Any] = TypeAdapter(ObjectiveTerm)
 LENGTHS = torch.tensor([4, 2, 3])

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.engine import calibration
+from worker.engine.report import calibration
 
 
 def literal_ece(probabilities: list[list[float]], labels: list[int], bins: int = 15) -> float:

@@ -13,8 +13,9 @@ from app.contract.preprocessing import PREPROCESSINGS
 from app.contract.training import OPTIMIZERS
 from app.contract.transfer import FORMATS
 from tests.engine.texts import TINY_BERT
-from worker.engine import blueprint, build
-from worker.engine.samples import Inputs, Tokens
+from worker.engine import build
+from worker.engine.data.samples import Inputs, Tokens
+from worker.engine.networks import blueprint
 
 ENGINE = Path(worker.engine.__file__).parent
 CAPTURED = {

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.engine.draws import Draws
+from worker.engine.views.draws import Draws
 
 ROWS = torch.arange(4000)
 

@@ -24,11 +24,12 @@ from tests.engine.test_reading import alone, outputs_and_gradients, ragged, wide
 from tests.engine.texts import TINY_BERT, make_text_job, pieces, sentences
 from tests.engine.uploads import said
 from tests.material import wheel
-from worker.engine import build, torchvision_operators
-from worker.engine.batch import Batch, Position
-from worker.engine.embedding_scores import embedding_scores
-from worker.engine.encoding import Reading
+from worker.engine import build
 from worker.engine.failures import EngineFailure, Refused
+from worker.engine.networks import torchvision_operators
+from worker.engine.report.embedding_scores import embedding_scores
+from worker.engine.terms.batch import Batch, Position
+from worker.engine.views.encoding import Reading
 
 MINILM = "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"
 TEACHER = Transformers(config=TINY_BERT, task="embedding", classes=16, normalize=True)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from worker.engine.entity_scores import entities, entity_scores, names_entities
+from worker.engine.report.entity_scores import entities, entity_scores, names_entities
 
 NAMES = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
 

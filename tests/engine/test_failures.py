@@ -15,8 +15,8 @@ from app.contract.states import FailureCode
 from tests.engine.folders import make, of_type
 from worker.engine import __main__ as command
 from worker.engine.checkpoint import Checkpoints, Corrupt, seal, unseal
-from worker.engine.curves import MAX_POINTS, Curves
 from worker.engine.failures import EngineFailure, failure_of
+from worker.engine.training.curves import MAX_POINTS, Curves
 
 
 def unallocatable() -> BaseException:

@@ -18,18 +18,19 @@ from tests.engine.methods import example, gradient, learnt, loss, rewritten, set
 from tests.engine.test_known_mistakes import student_run
 from tests.engine.test_resume import stopped_at, student_of
 from tests.engine.transcriptions_features import flows, review
-from worker.engine import build, pieces
-from worker.engine.adapters import BatchNorm
-from worker.engine.batch import Batch
+from worker.engine import build
 from worker.engine.bench import Bench
 from worker.engine.checkpoint import unseal
 from worker.engine.failures import EngineFailure
-from worker.engine.held import Held
-from worker.engine.joint import Joint
-from worker.engine.objective import Objective
 from worker.engine.objectives import nst
 from worker.engine.objectives.overhaul import margins
 from worker.engine.taps.feature import Feature
+from worker.engine.terms import pieces
+from worker.engine.terms.adapters import BatchNorm
+from worker.engine.terms.batch import Batch
+from worker.engine.terms.held import Held
+from worker.engine.terms.joint import Joint
+from worker.engine.terms.objective import Objective
 
 RunHere = Callable[[Path], None]
 KINDS = ("activation_boundary", "fsp", "nst", "overhaul", "review", "vid")

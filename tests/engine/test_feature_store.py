@@ -13,7 +13,7 @@ from app.contract.events import Run
 from tests.engine.folders import RESNET, SMALL_RESNET, events, make
 from worker.engine import build
 from worker.engine.bench import Bench
-from worker.engine.views import Look
+from worker.engine.views.augmented import Look
 
 TERMS = [{"kind": "hint", "layers": ["stage:1", "pooled"]}, {"kind": "soft_target"}]
 
@@ -62,8 +62,8 @@ def test_keeping_features_spares_the_teacher(
 
 
 def count_passes(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
-    from worker.engine.teacher import Teacher
-    from worker.engine.teacher_features import Ears
+    from worker.engine.teachers.teacher import Teacher
+    from worker.engine.teachers.teacher_features import Ears
 
     counted, hear, logits = {"teacher": 0, "outputs alone": 0}, Ears.hear, Teacher.logits
 

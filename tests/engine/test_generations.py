@@ -17,9 +17,9 @@ from tests.engine.test_resume import stopped_at
 from worker.engine import build
 from worker.engine.bench import Bench
 from worker.engine.checkpoint import digest
-from worker.engine.generations import seed_of
 from worker.engine.inputs import load_transfer_set
 from worker.engine.run import TrainingRun
+from worker.engine.training.generations import seed_of
 
 RunHere = Callable[[Path], None]
 TRAINING: dict[str, Any] = {"epochs": 2, "checkpoint_seconds": 0}

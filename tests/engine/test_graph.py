@@ -14,7 +14,8 @@ from app.contract.graphs.tensors import Values
 from app.contract.students import FreshWeights, Student, TeacherLayers, unstarted
 from stillhouse import NotCaptured
 from tests.engine.modules import EXAMPLES, Convolutions, Encoder, batch, captured, rebuilt
-from worker.engine import blueprint, build
+from worker.engine import build
+from worker.engine.networks import blueprint
 
 pytestmark = pytest.mark.xdist_group("captures")  # each is made once
 

@@ -17,8 +17,9 @@ from tests.engine.hub_folders import CONFIG, NAMES, as_json, folder, inspected, 
 from tests.engine.pictures import tarred, zipped
 from tests.engine.texts import pieces, sentences
 from tests.engine.uploads import said
-from worker.engine import build, torchvision_operators
-from worker.engine.encoding import Reading
+from worker.engine import build
+from worker.engine.networks import torchvision_operators
+from worker.engine.views.encoding import Reading
 
 TEXTS = sentences(4)[0]
 

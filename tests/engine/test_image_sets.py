@@ -19,12 +19,12 @@ from app.contract.job_file import InspectDataset
 from app.contract.transfer import Images, Splits
 from tests.engine.pictures import encoded, picture, tarred, zipped
 from tests.engine.uploads import said
-from worker.engine import pictures
-from worker.engine.archives import Limits
+from worker.engine.data import pictures
+from worker.engine.data.picture_column import PictureColumn
+from worker.engine.data.streamed import StreamedSamples
 from worker.engine.failures import Refused
+from worker.engine.files.archives import Limits
 from worker.engine.inspection.datasets import inspect_dataset
-from worker.engine.picture_column import PictureColumn
-from worker.engine.streamed import StreamedSamples
 from worker.engine.transfer_sets import images
 
 RED = Image.new("RGB", (4, 3), (255, 0, 0))

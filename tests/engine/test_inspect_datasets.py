@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 
 from app.contract.transfer import FORMAT, Splits, Tensors
 from tests.engine.uploads import dataset, said
-from worker.engine import npz_file
 from worker.engine.failures import Refused
+from worker.engine.files import npz_file
 
 ROWS = np.arange(60, dtype=np.float32).reshape(20, 3)
 LABELS = np.array([0, 1, 2, -1] * 5)

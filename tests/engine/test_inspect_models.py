@@ -16,9 +16,11 @@ from app.contract.job_file import InspectModel
 from app.contract.preprocessing import Tokenizer, Words
 from tests.engine.texts import wordpieces
 from tests.engine.uploads import model, raw_safetensors, said
-from worker.engine import blueprint, build, tensor_file
+from worker.engine import build
 from worker.engine.failures import Refused
+from worker.engine.files import tensor_file
 from worker.engine.inspection.models import inspect_model
+from worker.engine.networks import blueprint
 
 MLP = Mlp(inputs=6, hidden=(5,), classes=3)
 

@@ -3,9 +3,9 @@
 import pytest
 
 from app.contract.architectures import Lstm, Mlp
-from worker.engine import key_maps
-from worker.engine.blueprint import shapes
 from worker.engine.failures import Refused
+from worker.engine.networks import key_maps
+from worker.engine.networks.blueprint import shapes
 
 DEEP = shapes(Mlp(inputs=4, hidden=(5, 5, 5), classes=2))
 LSTM = shapes(Lstm(inputs=2, hidden=16, layers=4, classes=4))

@@ -22,9 +22,9 @@ from app.contract.objectives import HardTarget, LogitMse, PseudoLabel, SoftTarge
 from tests.engine.folders import MLP, RESNET, SMALL_RESNET, blobs, make, of_type
 from tests.engine.texts import make_text_job, pieces, sentences
 from worker.engine import build
-from worker.engine.batch import Batch, Position
 from worker.engine.bench import Bench
 from worker.engine.run import TrainingRun
+from worker.engine.terms.batch import Batch, Position
 
 LayOut = Callable[[Path], Bench]
 RunHere = Callable[[Path], None]

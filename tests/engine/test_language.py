@@ -5,7 +5,7 @@ import torch
 
 from tests.engine.methods import example, gradient, loss, whole
 from tests.engine.transcriptions import uld
-from worker.engine import pieces
+from worker.engine.terms import pieces
 
 
 @pytest.mark.parametrize(("student", "teacher"), [(4, 9), (9, 4), (2, 3)])

@@ -18,9 +18,11 @@ from app.contract.report import Report
 from tests.engine.folders import of_type
 from tests.engine.language import GPT2, SMALL, gpt2, llama, make_language_job, reading, taught
 from tests.engine.texts import TINY_BERT, pieces, sentences
-from worker.engine import build, next_tokens, torchvision_operators, units
+from worker.engine import build
 from worker.engine.bench import Bench
+from worker.engine.data import next_tokens, units
 from worker.engine.failures import EngineFailure, Refused
+from worker.engine.networks import torchvision_operators
 from worker.engine.opening import open_student
 from worker.engine.run import TrainingRun
 

@@ -14,8 +14,9 @@ from app.contract.registration import HuggingFace
 from tests.engine.hub_folders import as_json, inspected_files
 from tests.engine.language import GPT2, llama, taught
 from tests.engine.texts import pieces
-from worker.engine import build, tied
+from worker.engine import build
 from worker.engine.inspection.models import inspect_model
+from worker.engine.networks import tied
 
 
 def said(finding: ModelInspection) -> str:

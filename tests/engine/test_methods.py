@@ -26,9 +26,9 @@ from tests.engine.methods import (
     weights,
 )
 from tests.engine.transcriptions import TRANSCRIPTIONS
-from worker.engine.batch import Batch
-from worker.engine.top_k import top_k
-from worker.engine.views import Blend
+from worker.engine.teachers.top_k import top_k
+from worker.engine.terms.batch import Batch
+from worker.engine.views.augmented import Blend
 
 every_method = pytest.mark.parametrize("kind", METHODS)
 every_part = pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from app.contract.objectives import HardTarget, SoftTarget
 from app.contract.schedules import Linear
 from tests.engine.methods import alone, example, gradient, loss, whole
 from worker.engine import build
-from worker.engine.batch import Batch
-from worker.engine.objective import Objective
+from worker.engine.terms.batch import Batch
+from worker.engine.terms.objective import Objective
 
 
 def with_logits(batch: Batch, student_BC: Tensor, teacher_BC: Tensor | None = None) -> Batch:

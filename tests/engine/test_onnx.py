@@ -23,10 +23,10 @@ from tests.engine.folders import MLP, blobs, make
 from tests.engine.onnx_models import LINEAR, WEIGHT, exported, model, outside
 from tests.engine.uploads import model as inspect
 from tests.engine.uploads import said
-from worker.engine import onnx_file
 from worker.engine.architectures.onnx import Network
 from worker.engine.bench import Bench
 from worker.engine.failures import EngineFailure
+from worker.engine.files import onnx_file
 
 FAMILY = Onnx(classes=3)
 RunHere = Callable[[Path], None]

@@ -16,9 +16,10 @@ from app.contract.states import FailureCode
 from tests.engine.folders import SMALL_MLP, blobs, make, of_type
 from tests.engine.texts import make_text_job, pieces
 from tests.engine.uploads import model
-from worker.engine import build, onnx_export
-from worker.engine.encoding import Reading
+from worker.engine import build
 from worker.engine.failures import EngineFailure
+from worker.engine.published import onnx_export
+from worker.engine.views.encoding import Reading
 
 RunHere = Callable[[Path], None]
 EXPORTED: dict[str, Any] = {"control": False, "export": {"plots": False, "onnx": True}}

@@ -12,9 +12,9 @@ import torch
 
 from app.contract.report import Report
 from tests.engine.folders import make
-from worker.engine import calibration
-from worker.engine.confusion import CLASSES, confusion
 from worker.engine.plots.write import PLOTS, write
+from worker.engine.report import calibration
+from worker.engine.report.confusion import CLASSES, confusion
 
 RunHere = Callable[[Path], None]
 DRAWN: dict[str, Any] = {"spec": {"export": {"plots": True}}, "training": {"epochs": 2, "log_every": 2}}

@@ -13,10 +13,10 @@ from app.contract.architectures import Family, Lstm, Textcnn
 from app.contract.preprocessing import Tokenizer, Words
 from tests.engine.texts import wordpieces
 from worker.engine import build
-from worker.engine.encoding import Reading
+from worker.engine.data.samples import TextSamples, Tokens
 from worker.engine.failures import Refused
 from worker.engine.preprocessing import words
-from worker.engine.samples import TextSamples, Tokens
+from worker.engine.views.encoding import Reading
 
 CPU = torch.device("cpu")
 TEXTS = ["The cat sat. The END", "the dog, the cat!", "Dog?"]

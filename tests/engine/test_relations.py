@@ -21,12 +21,13 @@ from tests.engine.folders import LSTM, MLP, RESNET, SMALL_LSTM, SMALL_MLP, SMALL
 from tests.engine.methods import HALFWAY, setting
 from tests.engine.test_resume import stopped_at, student_of
 from tests.engine.transcriptions_relations import RELATIONS
-from worker.engine import build, pieces
-from worker.engine.batch import Batch
-from worker.engine.held import Held
-from worker.engine.joint import Joint
-from worker.engine.objective import Objective
+from worker.engine import build
 from worker.engine.taps.feature import Feature
+from worker.engine.terms import pieces
+from worker.engine.terms.batch import Batch
+from worker.engine.terms.held import Held
+from worker.engine.terms.joint import Joint
+from worker.engine.terms.objective import Objective
 
 TERM: TypeAdapter[Any] = TypeAdapter(ObjectiveTerm)
 KINDS = list(RELATIONS)

@@ -10,7 +10,8 @@ from safetensors.torch import load_file
 from app.contract.architectures import Resnet
 from tests.engine.folders import RESNET, SMALL_RESNET, make
 from tests.engine.uploads import model
-from worker.engine import blueprint, build
+from worker.engine import build
+from worker.engine.networks import blueprint
 
 NORM = ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
 

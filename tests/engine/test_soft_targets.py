@@ -14,11 +14,12 @@ import torch
 from safetensors.torch import load_file
 
 from tests.engine.folders import MLP, ROOT
-from worker.engine import build, kept, soft_targets
+from worker.engine import build
 from worker.engine.failures import EngineFailure, Stopped
-from worker.engine.kept import logits_kept
-from worker.engine.soft_targets import Place, SoftTargets
-from worker.engine.teacher import Teacher
+from worker.engine.teachers import kept, soft_targets
+from worker.engine.teachers.kept import logits_kept
+from worker.engine.teachers.soft_targets import Place, SoftTargets
+from worker.engine.teachers.teacher import Teacher
 
 ROWS = 200
 """Four blocks, the last one smaller."""

@@ -10,8 +10,9 @@ from tokenizers import decoders, models, pre_tokenizers, processors, trainers
 
 from app.contract.preprocessing import Tokenizer, Words
 from tests.engine.tagged import bert, pieces, rows
-from worker.engine import build, torchvision_operators
-from worker.engine.encoding import WordReading
+from worker.engine import build
+from worker.engine.networks import torchvision_operators
+from worker.engine.views.encoding import WordReading
 
 LISTS = [row["tokens"] for row in rows(12)]
 CPU = torch.device("cpu")

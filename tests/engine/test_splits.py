@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.contract.transfer import Splits
-from worker.engine import splits
+from worker.engine.data import splits
 
 
 @given(

@@ -20,12 +20,12 @@ from tests.engine.methods import example, gradient, loss
 from tests.engine.test_resume import stopped_at, student_of
 from tests.engine.test_stages import LayOut, RunHere, Trained, equal
 from worker.engine import build
-from worker.engine.batch import Position
-from worker.engine.classifiers import Classifiers
 from worker.engine.failures import EngineFailure
-from worker.engine.negatives import Negatives
 from worker.engine.objectives import crd
 from worker.engine.state import under
+from worker.engine.terms.batch import Position
+from worker.engine.terms.classifiers import Classifiers
+from worker.engine.terms.negatives import Negatives
 
 PARAPHRASER: dict[str, Any] = {
     "name": "paraphraser", "objective": [{"kind": "factor_transfer", "learns": "paraphraser"}], "epochs": 2,
@@ -160,7 +160,7 @@ def test_large_sets_gather_what_small_ones_multiply(monkeypatch: pytest.MonkeyPa
     term, batch = example("crd", negatives=7, dimensions=5)
     found = loss(term, batch)
     monkeypatch.setattr(crd._Contrast, "_whole", lambda *_: False)
-    monkeypatch.setattr("worker.engine.pieces.AT_ONCE", 1)
+    monkeypatch.setattr("worker.engine.terms.pieces.AT_ONCE", 1)
     gathered = loss(term, batch)
     torch.testing.assert_close(gathered, found)
     torch.testing.assert_close(gradient(gathered, batch), gradient(found, batch))

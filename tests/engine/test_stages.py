@@ -20,8 +20,8 @@ from tests.engine.folders import RESNET, SMALL_RESNET, make, of_type
 from tests.engine.test_resume import LONG, finish, interrupt, stopped_at, student_of
 from worker.engine.bench import Bench
 from worker.engine.failures import EngineFailure
-from worker.engine.outcome import Outcome
 from worker.engine.run import TrainingRun
+from worker.engine.training.outcome import Outcome
 
 RunHere = Callable[[Path], None]
 LayOut = Callable[[Path], Bench]

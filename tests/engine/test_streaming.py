@@ -17,10 +17,10 @@ from safetensors.torch import save_file
 from app.contract.job_file import TransferSetInput
 from app.contract.states import FailureCode
 from tests.engine.folders import ROOT, blobs, make
+from worker.engine.data.samples import ArraySamples
+from worker.engine.data.streamed import StreamedSamples
 from worker.engine.failures import EngineFailure
 from worker.engine.inputs import load_transfer_set
-from worker.engine.samples import ArraySamples
-from worker.engine.streamed import StreamedSamples
 
 RunHere = Callable[[Path], None]
 CPU = torch.device("cpu")

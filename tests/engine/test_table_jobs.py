@@ -17,7 +17,7 @@ from app.contract.report import Report
 from tests.engine.folders import make
 from worker.engine import build
 from worker.engine.bench import Bench
-from worker.engine.table_samples import TableSamples
+from worker.engine.data.table_samples import TableSamples
 
 FLOWERS = load_iris()
 ORDER = np.random.RandomState(0).permutation(150)

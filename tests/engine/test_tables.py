@@ -20,9 +20,9 @@ from app.contract.inspection import DatasetInspection
 from app.contract.job_file import InspectDataset
 from app.contract.transfer import Splits, Table
 from tests.engine.uploads import said
-from worker.engine.content import Content
+from worker.engine.data.content import Content
+from worker.engine.data.table_samples import TableSamples
 from worker.engine.inspection.datasets import inspect_dataset
-from worker.engine.table_samples import TableSamples
 from worker.engine.transfer_sets import table
 
 HALVES = Splits(validation=0, test=0)

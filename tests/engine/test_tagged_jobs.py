@@ -15,12 +15,13 @@ from app.contract.preprocessing import PREPROCESSING
 from app.contract.report import Report
 from tests.engine.folders import of_type
 from tests.engine.tagged import BERT, SMALL, TAGS, Row, make_tagged_job, pieces, rows, taught
-from worker.engine import build, torchvision_operators
+from worker.engine import build
 from worker.engine.bench import Bench
-from worker.engine.encoding import WordReading
 from worker.engine.failures import EngineFailure
+from worker.engine.networks import torchvision_operators
 from worker.engine.opening import open_student
 from worker.engine.run import TrainingRun
+from worker.engine.views.encoding import WordReading
 
 LayOut = Callable[[Path], Bench]
 RunHere = Callable[[Path], None]

@@ -13,7 +13,7 @@ from app.contract.taps import Pair, Unknown, is_short, named, resolved
 from tests.engine.folders import RESNET, SMALL_RESNET, events, make
 from tests.engine.texts import TINY_BERT
 from worker.engine import build
-from worker.engine.samples import Inputs, Tokens
+from worker.engine.data.samples import Inputs, Tokens
 from worker.engine.taps.listener import Listener, Silent
 from worker.engine.taps.listing import listing
 from worker.engine.taps.survey import survey

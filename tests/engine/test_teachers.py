@@ -16,11 +16,11 @@ from app.contract.report import Report
 from tests.engine.folders import MLP, SMALL_MLP, blobs, make
 from worker.engine import build
 from worker.engine.bench import Bench
+from worker.engine.data.samples import ArraySamples
 from worker.engine.failures import EngineFailure
-from worker.engine.samples import ArraySamples
-from worker.engine.sight import Sight
-from worker.engine.teacher import Ensemble, Seat, Teacher
-from worker.engine.views import Look
+from worker.engine.teachers.teacher import Ensemble, Seat, Teacher
+from worker.engine.views.augmented import Look
+from worker.engine.views.sight import Sight
 
 LayOut = Callable[[Path], Bench]
 RunHere = Callable[[Path], None]

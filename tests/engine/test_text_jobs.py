@@ -16,11 +16,12 @@ from app.contract.report import Report
 from tests.engine.folders import blobs, make, of_type
 from tests.engine.texts import STUDENT, TEACHER, make_text_job, pieces, sentences
 from tests.engine.uploads import model
-from worker.engine import build, student_file
+from worker.engine import build
 from worker.engine.bench import Bench
-from worker.engine.encoding import Reading
+from worker.engine.data.samples import Tokens
 from worker.engine.failures import EngineFailure
-from worker.engine.samples import Tokens
+from worker.engine.published import student_file
+from worker.engine.views.encoding import Reading
 
 LayOut = Callable[[Path], Bench]
 RunHere = Callable[[Path], None]

@@ -12,8 +12,8 @@ from app.contract.inspection import DatasetInspection
 from app.contract.job_file import InspectDataset
 from app.contract.transfer import Splits, Text
 from tests.engine.uploads import said
-from worker.engine import column_file
 from worker.engine.failures import Refused
+from worker.engine.files import column_file
 from worker.engine.inspection.datasets import inspect_dataset
 from worker.engine.transfer_sets import text
 

@@ -17,9 +17,9 @@ from app.contract.views import Fixed, Fresh
 from tests.engine.folders import ROOT
 from tests.engine.texts import make_text_job, pieces, sentences
 from worker.engine.bench import Bench
-from worker.engine.samples import TextSamples, Tokens
-from worker.engine.views import Views
-from worker.engine.word_pieces import taken_apart
+from worker.engine.data.samples import TextSamples, Tokens
+from worker.engine.data.word_pieces import taken_apart
+from worker.engine.views.augmented import Views
 
 TEXTS = sentences(40)[0]
 EXAMPLES: dict[type[Augmentation], AugmentationStep] = {

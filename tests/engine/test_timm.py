@@ -18,8 +18,9 @@ from app.contract.architectures.timm import _OWN_FIELDS, FORBIDDEN
 from app.contract.states import FailureCode
 from tests.engine.folders import blobs, make
 from tests.engine.uploads import model, said
-from worker.engine import blueprint, build, torchvision_operators
+from worker.engine import build
 from worker.engine.failures import EngineFailure, Refused
+from worker.engine.networks import blueprint, torchvision_operators
 
 RESNET = Timm(name="resnet10t", classes=3, arguments={"channels": (8, 8, 16, 16), "stem_width": 8})
 MOBILE = Timm(name="mobilenetv3_small_050.lamb_in1k", classes=3)

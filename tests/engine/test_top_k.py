@@ -16,8 +16,9 @@ from app.contract.keeping import Keeping
 from app.contract.objectives import HardTarget, LogitMse, SoftTarget
 from app.contract.report import Report
 from tests.engine.folders import make, read_job
-from worker.engine import build, top_k
-from worker.engine.batch import Batch, Position
+from worker.engine import build
+from worker.engine.teachers import top_k
+from worker.engine.terms.batch import Batch, Position
 
 WIDE = Mlp(inputs=6, hidden=(12,), classes=40)
 HALFWAY = Position(5.0, 10.0)

@@ -12,7 +12,7 @@ from app.contract.architectures import Timm, Transformers
 from app.contract.taps import Unknown, named
 from tests.engine.modules import batch, captured, rebuilt
 from worker.engine import build
-from worker.engine.samples import Inputs, Tokens
+from worker.engine.data.samples import Inputs, Tokens
 from worker.engine.taps.feature import Feature
 from worker.engine.taps.listener import Features, Listener, Silent
 from worker.engine.taps.survey import survey

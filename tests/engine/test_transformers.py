@@ -17,9 +17,10 @@ from app.contract.report import Report
 from tests.engine.test_reading import alone, outputs_and_gradients, ragged, wider
 from tests.engine.texts import STUDENT, TINY_BERT, make_text_job, pieces
 from tests.engine.uploads import said
-from worker.engine import build, torchvision_operators
+from worker.engine import build
 from worker.engine.failures import Refused
 from worker.engine.inspection.models import inspect_model
+from worker.engine.networks import torchvision_operators
 
 SIZES = {"vocab_size": 30, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
 QUIET = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.engine.units import Samplewise, Wordwise
+from worker.engine.data.units import Samplewise, Wordwise
 
 COUNTS = st.lists(st.lists(st.booleans(), max_size=4), min_size=1, max_size=8)
 """For each sample, which of its words take part."""

@@ -27,9 +27,9 @@ from app.contract.spec import JobSpec
 from app.contract.views import Fixed, Fresh
 from tests.engine.folders import blobs, make, read_job
 from worker.engine.bench import Bench
+from worker.engine.data.samples import ArraySamples
 from worker.engine.failures import EngineFailure
-from worker.engine.samples import ArraySamples
-from worker.engine.views import Views, labelled
+from worker.engine.views.augmented import Views, labelled
 
 LayOut = Callable[[Path], Bench]
 EXAMPLES: dict[type[Augmentation], AugmentationStep] = {

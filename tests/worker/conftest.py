@@ -29,7 +29,7 @@ from app.models import service as models
 from app.settings import Settings
 from app.store import Store
 from tests.worker.streams import once
-from worker.engine.blueprint import shapes
+from worker.engine.networks.blueprint import shapes
 
 TEACHER = Mlp(inputs=6, hidden=(12,), classes=3)
 SAMPLES = 120

@@ -5,7 +5,7 @@ import sys
 from torch import Tensor
 
 from worker.engine.__main__ import main
-from worker.engine.plan import Plan
+from worker.engine.training.plan import Plan
 
 
 def run(room: int, steps: int) -> None:

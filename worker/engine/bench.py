@@ -22,37 +22,41 @@ from app.contract.objectives import HardTarget, ObjectiveTerm
 from app.contract.soft_targets import kept_classes, key_of
 from app.contract.states import FailureCode
 from app.contract.training import EarlyStopping
-from worker.engine import blueprint, build, class_order, key_maps, memory, surroundings, trial
+from worker.engine import build
 from worker.engine.checkpoint import Checkpoints
+from worker.engine.data import class_order
+from worker.engine.data.units import samples_at_once
 from worker.engine.evaluate import Evaluator
 from worker.engine.failures import EngineFailure, Refused
-from worker.engine.initial import initialise
 from worker.engine.inputs import check, load_network, load_transfer_set, without_labels
-from worker.engine.kept import logits_kept
-from worker.engine.kept_features import Heard, KeptFeatures
-from worker.engine.lessons import Lesson, lessons_of
-from worker.engine.objective import Objective
-from worker.engine.outcome import Outcome
-from worker.engine.participation import taking_part, why_not_monitored
-from worker.engine.plan import Plan, with_budget
-from worker.engine.precision import resolve
-from worker.engine.preparation import Preparation
+from worker.engine.networks import blueprint, key_maps, trial
+from worker.engine.networks.initial import initialise
+from worker.engine.report import surroundings
 from worker.engine.reporter import Reporter
 from worker.engine.run import TrainingRun
-from worker.engine.runtime import Runtime
-from worker.engine.settling import Settler
-from worker.engine.sight import Sight
-from worker.engine.soft_targets import Place, SoftTargets
 from worker.engine.state import Tensors, TrainState, under
 from worker.engine.stop import StopSignal
 from worker.engine.taps.listener import Listener
-from worker.engine.targets import Looks, Store, Targets
-from worker.engine.teacher import Ensemble, Seat, Teacher
-from worker.engine.teacher_features import Ears, TeacherFeatures
-from worker.engine.teacher_features import Store as FeatureStore
-from worker.engine.trace import Trace
-from worker.engine.units import samples_at_once
-from worker.engine.views import Views
+from worker.engine.teachers.kept import logits_kept
+from worker.engine.teachers.kept_features import Heard, KeptFeatures
+from worker.engine.teachers.soft_targets import Place, SoftTargets
+from worker.engine.teachers.targets import Looks, Store, Targets
+from worker.engine.teachers.teacher import Ensemble, Seat, Teacher
+from worker.engine.teachers.teacher_features import Ears, TeacherFeatures
+from worker.engine.teachers.teacher_features import Store as FeatureStore
+from worker.engine.terms.objective import Objective
+from worker.engine.terms.participation import taking_part, why_not_monitored
+from worker.engine.terms.settling import Settler
+from worker.engine.training import memory
+from worker.engine.training.lessons import Lesson, lessons_of
+from worker.engine.training.outcome import Outcome
+from worker.engine.training.plan import Plan, with_budget
+from worker.engine.training.precision import resolve
+from worker.engine.training.runtime import Runtime
+from worker.engine.training.trace import Trace
+from worker.engine.views.augmented import Views
+from worker.engine.views.preparation import Preparation
+from worker.engine.views.sight import Sight
 
 _COSMETIC = {"name", "priority", "max_attempts", "labels", "export", "max_pending"}
 """Fields of a spec that change nothing in a training."""

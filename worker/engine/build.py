@@ -14,11 +14,11 @@ from app.contract.preprocessing import Preprocess
 from app.contract.states import FailureCode
 from app.contract.training import Optimizer
 from app.contract.transfer import Format, Splits
-from worker.engine.content import Content
-from worker.engine.encoding import Encoder
+from worker.engine.data.content import Content
 from worker.engine.failures import EngineFailure
-from worker.engine.joint import Joint, Setting
-from worker.engine.objective import Objective
+from worker.engine.terms.joint import Joint, Setting
+from worker.engine.terms.objective import Objective
+from worker.engine.views.encoding import Encoder
 
 _FUSED = {"cpu", "cuda"}
 _OPTIMIZERS: dict[str, type[torch.optim.SGD] | type[torch.optim.AdamW]] = {

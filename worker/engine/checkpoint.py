@@ -10,8 +10,8 @@ from typing import Any
 
 from torch import Tensor
 
-from worker.engine import tensor_file
 from worker.engine.failures import Refused
+from worker.engine.files import tensor_file
 
 KEPT = 2
 _MAX_HEADER_BYTES = 256 * 2**20

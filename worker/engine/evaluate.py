@@ -5,15 +5,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from worker.engine import calibration
-from worker.engine.batch import Batch, Position
-from worker.engine.embedding_scores import nearness
+from worker.engine.data.units import samples_at_once
 from worker.engine.inputs import TransferSet
-from worker.engine.modes import evaluating
-from worker.engine.objective import Objective
-from worker.engine.sight import Sight
+from worker.engine.networks.modes import evaluating
+from worker.engine.report import calibration
+from worker.engine.report.embedding_scores import nearness
 from worker.engine.stop import StopSignal
-from worker.engine.units import samples_at_once
+from worker.engine.terms.batch import Batch, Position
+from worker.engine.terms.objective import Objective
+from worker.engine.views.sight import Sight
 
 _BATCH = 256
 """Samples at once, unless training takes even more."""

@@ -1,6 +1,6 @@
 """A job's teacher and transfer set: digests verified, contents held against the spec.
 
-N = samples, A = their units (`worker.engine.units`): the samples themselves, or their words.
+N = samples, A = their units (`worker.engine.data.units`): the samples themselves, or their words.
 """
 
 from collections.abc import Mapping
@@ -19,14 +19,17 @@ from app.contract.job_file import RESIDENT_BYTES, JobFile, NetworkInput, Transfe
 from app.contract.preprocessing import Preprocessing
 from app.contract.states import FailureCode
 from app.contract.transfer import UNLABELLED
-from worker.engine import blueprint, build, key_maps, onnx_file, splits, tensor_file, tied
+from worker.engine import build
 from worker.engine.architectures.onnx import Network
 from worker.engine.checkpoint import digest
+from worker.engine.data import splits
+from worker.engine.data.samples import Samples
+from worker.engine.data.streamed import StreamedSamples
+from worker.engine.data.units import Samplewise, Units
 from worker.engine.failures import EngineFailure, Refused
-from worker.engine.fit import Shape, compare
-from worker.engine.samples import Samples
-from worker.engine.streamed import StreamedSamples
-from worker.engine.units import Samplewise, Units
+from worker.engine.files import onnx_file, tensor_file
+from worker.engine.networks import blueprint, key_maps, tied
+from worker.engine.networks.fit import Shape, compare
 
 
 @dataclass(frozen=True)

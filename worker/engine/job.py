@@ -10,17 +10,20 @@ from app.contract.job_file import JobFile
 from app.contract.preprocessing import Image
 from app.contract.report import Report
 from app.contract.states import Phase, StopReason
-from worker.engine import build, generations, onnx_export, publication, surroundings
+from worker.engine import build
 from worker.engine.bench import Bench
 from worker.engine.checkpoint import Corrupt
-from worker.engine.distilled import Distilled
-from worker.engine.lessons import Lesson, Progress
-from worker.engine.outcome import Outcome, Outcomes, learnt_by, outcome_of
+from worker.engine.data.samples import Inputs
+from worker.engine.published import onnx_export, publication
+from worker.engine.published.distilled import Distilled
+from worker.engine.report import surroundings
+from worker.engine.report.scores import Scorer, evaluated_on
 from worker.engine.reporter import Reporter
-from worker.engine.samples import Inputs
-from worker.engine.scores import Scorer, evaluated_on
 from worker.engine.state import Tensors
 from worker.engine.stop import StopSignal
+from worker.engine.training import generations
+from worker.engine.training.lessons import Lesson, Progress
+from worker.engine.training.outcome import Outcome, Outcomes, learnt_by, outcome_of
 
 
 def run_job(folder: Path, job: JobFile, reporter: Reporter, stop: StopSignal) -> None:

@@ -10,11 +10,11 @@ from torch import Tensor
 from app.contract.job_file import NetworkInput
 from app.contract.preprocessing import Image
 from worker.engine import build
-from worker.engine.encoding import reading_of
+from worker.engine.data.samples import Inputs, Raw
 from worker.engine.inputs import load_network
 from worker.engine.preprocessing.image import Pixels
-from worker.engine.samples import Inputs, Raw
-from worker.engine.sight import as_they_are
+from worker.engine.views.encoding import reading_of
+from worker.engine.views.sight import as_they_are
 
 Student = Callable[[Raw], Tensor]
 """Samples as they lie in a transfer set to logits (B, C): B texts, or a tensor (B, ...); of pictures, 0 to 255.

@@ -11,30 +11,30 @@ from torch import Tensor, nn
 from app.contract.events import Checkpoint, Evaluation, PhaseEntered, Step, TeacherPass
 from app.contract.states import Phase, StopReason
 from app.contract.training import EarlyStopping, Training
-from worker.engine import early_stopping
-from worker.engine.batch import Batch
 from worker.engine.checkpoint import Checkpoints
+from worker.engine.data.samples import Inputs
 from worker.engine.evaluate import Evaluator, metrics
 from worker.engine.failures import Stopped
-from worker.engine.held import Held
 from worker.engine.inputs import TransferSet
-from worker.engine.kept import Kept
-from worker.engine.lessons import Lesson
-from worker.engine.objective import Objective
-from worker.engine.plan import Plan
-from worker.engine.precision import Precision, autocast
 from worker.engine.reporter import Reporter
-from worker.engine.runtime import Runtime
-from worker.engine.samples import Inputs
-from worker.engine.sight import Sight
 from worker.engine.state import TrainState
 from worker.engine.stop import StopSignal
 from worker.engine.taps.listener import Features, Listener
-from worker.engine.targets import Targets
-from worker.engine.teacher_features import TeacherFeatures
-from worker.engine.top_k import TopK
-from worker.engine.trace import Trace, non_finite
-from worker.engine.views import Blend, Look, Views, labelled
+from worker.engine.teachers.kept import Kept
+from worker.engine.teachers.targets import Targets
+from worker.engine.teachers.teacher_features import TeacherFeatures
+from worker.engine.teachers.top_k import TopK
+from worker.engine.terms.batch import Batch
+from worker.engine.terms.held import Held
+from worker.engine.terms.objective import Objective
+from worker.engine.training import early_stopping
+from worker.engine.training.lessons import Lesson
+from worker.engine.training.plan import Plan
+from worker.engine.training.precision import Precision, autocast
+from worker.engine.training.runtime import Runtime
+from worker.engine.training.trace import Trace, non_finite
+from worker.engine.views.augmented import Blend, Look, Views, labelled
+from worker.engine.views.sight import Sight
 
 _TOLD_SECONDS = 1.0
 """Between two reports of a teacher pass."""

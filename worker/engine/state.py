@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from worker.engine.curves import Curves
-from worker.engine.objective import Objective
+from worker.engine.terms.objective import Objective
+from worker.engine.training.curves import Curves
 
 Tensors = dict[str, Tensor]
 

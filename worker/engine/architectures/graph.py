@@ -9,11 +9,11 @@ from torch.nn.functional import pad
 from app.contract.architectures import Graph
 from app.contract.architectures.graph import ArrayInput, TokenInput
 from app.contract.graphs.tensors import GraphTensor
+from worker.engine.data.samples import Inputs, Tokens
 from worker.engine.failures import Refused
 from worker.engine.graphs import landmarks
 from worker.engine.graphs.program import Runnable
 from worker.engine.graphs.values import first_value
-from worker.engine.samples import Inputs, Tokens
 from worker.engine.taps.ears import Ears, Removable
 from worker.engine.taps.point import Point
 

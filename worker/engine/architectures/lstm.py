@@ -6,7 +6,7 @@ from torch.nn.functional import dropout
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from app.contract.architectures import Lstm
-from worker.engine.samples import Inputs, Tokens
+from worker.engine.data.samples import Inputs, Tokens
 from worker.engine.taps.point import Point
 
 

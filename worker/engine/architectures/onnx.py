@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from app.contract.architectures import Onnx
 from worker.engine.failures import Refused
-from worker.engine.onnx_file import OnnxFile
+from worker.engine.files.onnx_file import OnnxFile
 
 _FLOATS = {"tensor(float)": torch.float32, "tensor(double)": torch.float64, "tensor(float16)": torch.float16}
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout, pad, relu
 
 from app.contract.architectures import Textcnn
-from worker.engine.samples import Tokens
+from worker.engine.data.samples import Tokens
 from worker.engine.taps.point import Point
 
 

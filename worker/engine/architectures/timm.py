@@ -9,8 +9,8 @@ from torch import nn
 
 from app.contract.architectures import Timm
 from app.contract.base import did_you_mean
-from worker.engine import torchvision_operators
 from worker.engine.failures import Refused
+from worker.engine.networks import torchvision_operators
 from worker.engine.taps.point import Point, numbered
 
 

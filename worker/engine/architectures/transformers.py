@@ -16,10 +16,10 @@ from torch.nn.functional import normalize
 
 from app.contract.architectures import Transformers
 from app.contract.base import did_you_mean
-from worker.engine import torchvision_operators
+from worker.engine.data.samples import Tokens
 from worker.engine.failures import Refused
-from worker.engine.modes import evaluating
-from worker.engine.samples import Tokens
+from worker.engine.networks import torchvision_operators
+from worker.engine.networks.modes import evaluating
 from worker.engine.taps.ears import Ears, Removable
 from worker.engine.taps.point import Point
 
@@ -70,7 +70,7 @@ class _Tagger(_Reader):
         assert tokens.heads_A is not None
         logits_BLC: Tensor = self._answer(tokens).logits
         logits_AC = logits_BLC.flatten(0, 1).index_select(0, tokens.heads_A.clamp(min=0))
-        # Nothing is said of words that are not seen; whoever asks passes over them (`worker.engine.units`).
+        # Nothing is said of words that are not seen; whoever asks passes over them (`worker.engine.data.units`).
         return torch.where(tokens.heads_A[:, None] >= 0, logits_AC, 0.0)
 
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from app.contract.augmentations import Colour
-from worker.engine.draws import Draws
+from worker.engine.views.draws import Draws
 
 _GREY_C = (0.299, 0.587, 0.114)
 """ITU-R BT.601: what red, green and blue add to the light."""

@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from app.contract.augmentations import Crop
-from worker.engine.draws import Draws
+from worker.engine.views.draws import Draws
 
 
 def change(step: Crop, raw: Tensor, draws: Draws) -> Tensor:

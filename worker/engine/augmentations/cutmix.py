@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from app.contract.augmentations import Cutmix
-from worker.engine.draws import Draws
+from worker.engine.views.draws import Draws
 
 
 def share(step: Cutmix, shape: tuple[int, ...], draws: Draws) -> Tensor:

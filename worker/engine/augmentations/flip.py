@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from app.contract.augmentations import Flip
-from worker.engine.draws import Draws
+from worker.engine.views.draws import Draws
 
 
 def change(step: Flip, raw: Tensor, draws: Draws) -> Tensor:

@@ -2,8 +2,8 @@
 
 from app.contract.augmentations import Mask
 from app.contract.preprocessing import MASKED
-from worker.engine.draws import Draws
-from worker.engine.word_pieces import Written, count_words, put_together, taken_apart
+from worker.engine.data.word_pieces import Written, count_words, put_together, taken_apart
+from worker.engine.views.draws import Draws
 
 
 def change(step: Mask, texts: list[Written], draws: Draws) -> list[Written]:

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from app.contract.augmentations import Mixup
-from worker.engine.draws import Draws
+from worker.engine.views.draws import Draws
 
 
 def share(step: Mixup, _shape: tuple[int, ...], draws: Draws) -> Tensor:

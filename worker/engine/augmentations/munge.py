@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import torch
 
 from app.contract.augmentations import Munge
-from worker.engine.attributes import Attribute
-from worker.engine.draws import Draws
-from worker.engine.samples import Raw
+from worker.engine.data.attributes import Attribute
+from worker.engine.data.samples import Raw
+from worker.engine.views.draws import Draws
 
 
 def exchange(step: Munge, raw: Raw, other: Raw, draws: Draws, attributes: Sequence[Attribute]) -> Raw:

@@ -1,8 +1,8 @@
 """Random n-grams: Tang et al. 2019, arXiv:1903.12136."""
 
 from app.contract.augmentations import Ngram
-from worker.engine.draws import Draws
-from worker.engine.word_pieces import count_words, taken_apart
+from worker.engine.data.word_pieces import count_words, taken_apart
+from worker.engine.views.draws import Draws
 
 
 def change(step: Ngram, texts: list[str], draws: Draws) -> list[str]:

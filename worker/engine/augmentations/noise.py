@@ -5,7 +5,7 @@ from math import prod
 from torch import Tensor
 
 from app.contract.augmentations import Noise
-from worker.engine.draws import Draws
+from worker.engine.views.draws import Draws
 
 
 def change(step: Noise, raw: Tensor, draws: Draws) -> Tensor:

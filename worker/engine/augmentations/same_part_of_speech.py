@@ -9,8 +9,8 @@ from itertools import accumulate
 
 from app.contract.augmentations import SamePartOfSpeech
 from app.contract.preprocessing import MASKED
-from worker.engine.draws import Draws
-from worker.engine.word_pieces import count_words, taken_apart
+from worker.engine.data.word_pieces import count_words, taken_apart
+from worker.engine.views.draws import Draws
 
 
 @dataclass(frozen=True)

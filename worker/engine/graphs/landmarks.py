@@ -14,7 +14,7 @@ from torch import Tensor
 
 from app.contract.architectures import Graph
 from app.contract.architectures.graph import TokenInput
-from worker.engine.samples import Inputs, Tokens
+from worker.engine.data.samples import Inputs, Tokens
 from worker.engine.taps.point import Point, numbered
 
 _BATCH = 2

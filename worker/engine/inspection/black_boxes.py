@@ -9,10 +9,10 @@ from app.contract.architectures import Onnx
 from app.contract.errors import Problem
 from app.contract.inspection import ModelInspection, OnnxModel, Port, Tensor
 from app.contract.taps import vector_tap
-from worker.engine import onnx_file
 from worker.engine.architectures.onnx import Network
 from worker.engine.failures import Refused
-from worker.engine.onnx_file import OnnxFile
+from worker.engine.files import onnx_file
+from worker.engine.files.onnx_file import OnnxFile
 
 _TRIED = (1, 3)
 """Batch sizes; a model with another one fixed is run at that."""

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from worker.engine.failures import Refused
-from worker.engine.fit import listed
-from worker.engine.zip_entries import read_entries
+from worker.engine.files.zip_entries import read_entries
+from worker.engine.networks.fit import listed
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
 

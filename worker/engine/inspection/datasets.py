@@ -13,9 +13,9 @@ from app.contract.errors import Problem
 from app.contract.inspection import DatasetInspection
 from app.contract.job_file import InspectDataset
 from app.contract.transfer import UNLABELLED
-from worker.engine import splits
 from worker.engine.build import read
-from worker.engine.content import Content
+from worker.engine.data import splits
+from worker.engine.data.content import Content
 from worker.engine.failures import Refused
 
 _PREVIEW_ROWS = 3

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from app.contract.registration import PAPERS
-from worker.engine.archives import Limits, archive_form, copy_files, read_files
 from worker.engine.failures import Refused
-from worker.engine.file_kinds import recognise
-from worker.engine.fit import listed
+from worker.engine.files.archives import Limits, archive_form, copy_files, read_files
+from worker.engine.files.file_kinds import recognise
+from worker.engine.networks.fit import listed
 
 CONFIG = "config.json"
 _ENTRIES = 10_000

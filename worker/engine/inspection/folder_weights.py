@@ -7,9 +7,9 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from worker.engine.failures import Refused
-from worker.engine.fit import listed
 from worker.engine.inspection.folder_archive import Folder
 from worker.engine.inspection.weights import read_weights
+from worker.engine.networks.fit import listed
 
 _FORMS = (("model", ".safetensors"), ("pytorch_model", ".bin"))
 """In this order: where a folder has both, the first is taken."""

@@ -15,9 +15,8 @@ from app.contract.inspection import ModelInspection
 from app.contract.job_file import InspectModel
 from app.contract.problems import problems_of
 from app.contract.registration import HuggingFace, Resolved
-from worker.engine import blueprint, tensor_file, tied
 from worker.engine.failures import Refused
-from worker.engine.fit import listed
+from worker.engine.files import tensor_file
 from worker.engine.inspection.folder_archive import CONFIG, Folder, read_folder
 from worker.engine.inspection.folder_task import embedding_of, language_model_of, task_of
 from worker.engine.inspection.folder_tokenizer import tokenizer_of
@@ -25,6 +24,8 @@ from worker.engine.inspection.folder_weights import tensors_of, under_own_names
 from worker.engine.inspection.models import judge, with_taps
 from worker.engine.inspection.own_preprocessing import unusable
 from worker.engine.inspection.weights import Weights
+from worker.engine.networks import blueprint, tied
+from worker.engine.networks.fit import listed
 
 _SLACK = 64 * 2**20
 _WITHOUT_NAMES = {

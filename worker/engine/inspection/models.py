@@ -13,12 +13,13 @@ from app.contract.inspection import ModelInspection
 from app.contract.job_file import InspectModel
 from app.contract.preprocessing import Preprocessing
 from app.contract.registration import HuggingFace
-from worker.engine import blueprint, key_maps, tensor_file, tied
 from worker.engine.failures import Refused
-from worker.engine.fit import Fit, Shape, compare, listed
+from worker.engine.files import tensor_file
 from worker.engine.inspection.black_boxes import inspect_onnx
 from worker.engine.inspection.own_preprocessing import own_preprocessing, unusable
 from worker.engine.inspection.weights import Weights, read_weights
+from worker.engine.networks import blueprint, key_maps, tied
+from worker.engine.networks.fit import Fit, Shape, compare, listed
 from worker.engine.taps.listing import listing
 
 

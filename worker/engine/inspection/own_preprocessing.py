@@ -1,4 +1,4 @@
-"""How a student's file says that it sees samples: what `worker.engine.student_file` wrote into its metadata."""
+"""How a student's file says that it sees samples: what `published.student_file` wrote into its metadata."""
 
 from collections.abc import Mapping
 

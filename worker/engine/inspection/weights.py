@@ -7,12 +7,12 @@ from typing import Literal
 
 from torch import Tensor
 
-from worker.engine import tensor_file
-from worker.engine.archives import archive_form
 from worker.engine.failures import Refused
-from worker.engine.file_kinds import recognise
-from worker.engine.fit import Shape
+from worker.engine.files import tensor_file
+from worker.engine.files.archives import archive_form
+from worker.engine.files.file_kinds import recognise
 from worker.engine.inspection import converter
+from worker.engine.networks.fit import Shape
 
 _REASONS = {
     "legacy pickle": "The file is a bare pickle, perhaps of torch.save before version 1.6: load it and torch.save its "

@@ -4,10 +4,10 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from app.contract.objectives import ActivationBoundary
-from worker.engine.adapters import Adapter
-from worker.engine.batch import Batch
-from worker.engine.joint import Setting
 from worker.engine.taps.feature import Feature
+from worker.engine.terms.adapters import Adapter
+from worker.engine.terms.batch import Batch
+from worker.engine.terms.joint import Setting
 
 
 class Loss(nn.Module):

@@ -5,10 +5,10 @@ import math
 from torch import Tensor, nn
 
 from app.contract.objectives import CorrelationCongruence
-from worker.engine.batch import Batch
-from worker.engine.joint import Setting
-from worker.engine.relations import cosines, points
 from worker.engine.taps.feature import Feature
+from worker.engine.terms.batch import Batch
+from worker.engine.terms.joint import Setting
+from worker.engine.terms.relations import cosines, points
 
 
 class Loss(nn.Module):

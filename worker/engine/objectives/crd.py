@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid, normalize
 
 from app.contract.objectives import Crd
-from worker.engine.batch import Batch
-from worker.engine.joint import Joint, Setting
-from worker.engine.negatives import Negatives
-from worker.engine.pieces import in_pieces
 from worker.engine.taps.feature import Feature
+from worker.engine.terms.batch import Batch
+from worker.engine.terms.joint import Joint, Setting
+from worker.engine.terms.negatives import Negatives
+from worker.engine.terms.pieces import in_pieces
 
 _DIRECTIONS, _REMEMBERED = 256, 4096
 """How many products the constant is the mean of."""

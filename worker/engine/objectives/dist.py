@@ -4,8 +4,8 @@ from torch import Tensor, nn
 from torch.nn.functional import softmax
 
 from app.contract.objectives import Dist
-from worker.engine.batch import Batch
-from worker.engine.standardized import standardized
+from worker.engine.terms.batch import Batch
+from worker.engine.terms.standardized import standardized
 
 
 class Loss(nn.Module):

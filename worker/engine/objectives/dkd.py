@@ -5,8 +5,8 @@ from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
 from app.contract.objectives import Dkd
-from worker.engine.batch import Batch
-from worker.engine.divergences import binary_divergence, divergence
+from worker.engine.terms.batch import Batch
+from worker.engine.terms.divergences import binary_divergence, divergence
 
 
 class Loss(nn.Module):

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from app.contract.objectives import FactorTransfer
-from worker.engine.adapters import BatchNorm, at_one_size
-from worker.engine.batch import Batch
-from worker.engine.joint import Joint, Setting
 from worker.engine.taps.feature import Feature
+from worker.engine.terms.adapters import BatchNorm, at_one_size
+from worker.engine.terms.batch import Batch
+from worker.engine.terms.joint import Joint, Setting
 
 _SLOPE = 0.1
 

@@ -7,10 +7,10 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_max_pool2d
 
 from app.contract.objectives import Fsp
-from worker.engine.adapters import Adapter, at_one_size
-from worker.engine.batch import Batch
-from worker.engine.joint import Setting
-from worker.engine.pieces import in_pieces
+from worker.engine.terms.adapters import Adapter, at_one_size
+from worker.engine.terms.batch import Batch
+from worker.engine.terms.joint import Setting
+from worker.engine.terms.pieces import in_pieces
 
 
 class Loss(nn.Module):

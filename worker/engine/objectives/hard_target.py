@@ -3,8 +3,8 @@
 from torch import Tensor, nn
 
 from app.contract.objectives import HardTarget
-from worker.engine.batch import Batch
-from worker.engine.label_entropy import label_entropy
+from worker.engine.terms.batch import Batch
+from worker.engine.terms.label_entropy import label_entropy
 
 
 class Loss(nn.Module):

@@ -4,8 +4,8 @@ from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
 from app.contract.objectives import Jsd
-from worker.engine.batch import Batch
-from worker.engine.divergences import divergence, mixture
+from worker.engine.terms.batch import Batch
+from worker.engine.terms.divergences import divergence, mixture
 
 
 class Loss(nn.Module):

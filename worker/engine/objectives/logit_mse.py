@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from app.contract.objectives import LogitMse
-from worker.engine.batch import Batch
+from worker.engine.terms.batch import Batch
 
 
 class Loss(nn.Module):

@@ -4,9 +4,9 @@ from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
 from app.contract.objectives import LogitStandardized
-from worker.engine.batch import Batch
-from worker.engine.divergences import divergence
-from worker.engine.standardized import standardized
+from worker.engine.terms.batch import Batch
+from worker.engine.terms.divergences import divergence
+from worker.engine.terms.standardized import standardized
 
 
 class Loss(nn.Module):

@@ -4,10 +4,10 @@ import torch
 from torch import Tensor, nn
 
 from app.contract.objectives import MarginMse
-from worker.engine.batch import Batch
-from worker.engine.joint import Setting
-from worker.engine.relations import cosines, points
 from worker.engine.taps.feature import Feature
+from worker.engine.terms.batch import Batch
+from worker.engine.terms.joint import Setting
+from worker.engine.terms.relations import cosines, points
 
 
 class Loss(nn.Module):

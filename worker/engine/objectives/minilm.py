@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
 from app.contract.objectives import Minilm
-from worker.engine.batch import Batch
-from worker.engine.divergences import divergence
-from worker.engine.joint import Setting
 from worker.engine.taps.feature import Feature
+from worker.engine.terms.batch import Batch
+from worker.engine.terms.divergences import divergence
+from worker.engine.terms.joint import Setting
 
 _QUERIES, _KEYS, _VALUES = range(3)
 _NEVER = -1e30

@@ -3,8 +3,8 @@
 from torch import Tensor, nn
 
 from app.contract.objectives import Multilabel
-from worker.engine.batch import Batch
-from worker.engine.divergences import binary_divergence
+from worker.engine.terms.batch import Batch
+from worker.engine.terms.divergences import binary_divergence
 
 
 class Loss(nn.Module):

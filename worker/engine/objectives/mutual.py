@@ -5,10 +5,10 @@ from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
 from app.contract.objectives import Mutual
-from worker.engine.batch import Batch
-from worker.engine.divergences import divergence
-from worker.engine.joint import Setting
-from worker.engine.label_entropy import label_entropy
+from worker.engine.terms.batch import Batch
+from worker.engine.terms.divergences import divergence
+from worker.engine.terms.joint import Setting
+from worker.engine.terms.label_entropy import label_entropy
 
 
 class Loss(nn.Module):

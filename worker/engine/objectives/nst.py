@@ -6,11 +6,11 @@ from torch import Tensor, nn
 from torch.linalg import vector_norm
 
 from app.contract.objectives import Nst
-from worker.engine.adapters import at_one_size
-from worker.engine.batch import Batch
-from worker.engine.joint import Setting
-from worker.engine.pieces import in_pieces
 from worker.engine.taps.feature import Feature
+from worker.engine.terms.adapters import at_one_size
+from worker.engine.terms.batch import Batch
+from worker.engine.terms.joint import Setting
+from worker.engine.terms.pieces import in_pieces
 
 _DEAD = 1e-12
 """Length up to which a channel's map is 0: it has no direction, and no gradient of one."""

@@ -3,11 +3,11 @@
 from torch import Tensor, nn
 
 from app.contract.objectives import Patient
-from worker.engine.adapters import Adapter
-from worker.engine.batch import Batch
-from worker.engine.joint import Setting
-from worker.engine.relations import directions
 from worker.engine.taps.feature import Feature
+from worker.engine.terms.adapters import Adapter
+from worker.engine.terms.batch import Batch
+from worker.engine.terms.joint import Setting
+from worker.engine.terms.relations import directions
 
 
 class Loss(nn.Module):

@@ -6,10 +6,10 @@ B = batch.
 from torch import Tensor, nn
 
 from app.contract.objectives import Pkt
-from worker.engine.batch import Batch
-from worker.engine.joint import Setting
-from worker.engine.relations import cosines, points
 from worker.engine.taps.feature import Feature
+from worker.engine.terms.batch import Batch
+from worker.engine.terms.joint import Setting
+from worker.engine.terms.relations import cosines, points
 
 _LEAST = 1e-7
 """Of the kernel, which is 0 between opposite samples. The authors add as much to probabilities, which then sum up to

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, softmax
 
 from app.contract.objectives import PseudoLabel
-from worker.engine.batch import Batch
+from worker.engine.terms.batch import Batch
 
 
 class Loss(nn.Module):

@@ -5,10 +5,10 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
 from app.contract.objectives import Review
-from worker.engine.adapters import BatchNorm
-from worker.engine.batch import Batch
-from worker.engine.joint import Joint, Setting
 from worker.engine.taps.feature import Feature
+from worker.engine.terms.adapters import BatchNorm
+from worker.engine.terms.batch import Batch
+from worker.engine.terms.joint import Joint, Setting
 
 _PYRAMID = (4, 2, 1)
 

@@ -8,11 +8,11 @@ from torch import Tensor, nn
 from torch.nn.functional import smooth_l1_loss
 
 from app.contract.objectives import Rkd
-from worker.engine.batch import Batch
-from worker.engine.joint import Setting
-from worker.engine.pieces import in_pieces
-from worker.engine.relations import points
 from worker.engine.taps.feature import Feature
+from worker.engine.terms.batch import Batch
+from worker.engine.terms.joint import Setting
+from worker.engine.terms.pieces import in_pieces
+from worker.engine.terms.relations import points
 
 _ALIKE = 1e-12
 """Squared distances below this share of both squared lengths are none: float32 tells such samples hardly apart."""

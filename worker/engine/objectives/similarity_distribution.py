@@ -5,12 +5,12 @@ from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
 from app.contract.objectives import SimilarityDistribution
-from worker.engine.adapters import Adapter
-from worker.engine.batch import Batch
-from worker.engine.divergences import divergence
-from worker.engine.joint import Joint, Setting
-from worker.engine.relations import directions
 from worker.engine.taps.feature import Feature
+from worker.engine.terms.adapters import Adapter
+from worker.engine.terms.batch import Batch
+from worker.engine.terms.divergences import divergence
+from worker.engine.terms.joint import Joint, Setting
+from worker.engine.terms.relations import directions
 
 
 class Loss(nn.Module):

@@ -3,10 +3,10 @@
 from torch import Tensor, nn
 
 from app.contract.objectives import SimilarityPreserving
-from worker.engine.batch import Batch
-from worker.engine.joint import Setting
-from worker.engine.relations import directions, points
 from worker.engine.taps.feature import Feature
+from worker.engine.terms.batch import Batch
+from worker.engine.terms.joint import Setting
+from worker.engine.terms.relations import directions, points
 
 
 class Loss(nn.Module):

@@ -4,9 +4,9 @@ import torch
 from torch import Tensor, nn
 
 from app.contract.objectives import Simkd
-from worker.engine.batch import Batch
-from worker.engine.joint import Setting
 from worker.engine.taps.feature import Feature
+from worker.engine.terms.batch import Batch
+from worker.engine.terms.joint import Setting
 
 
 class Loss(nn.Module):

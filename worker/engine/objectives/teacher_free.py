@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
 from app.contract.objectives import TeacherFree
-from worker.engine.batch import Batch
+from worker.engine.terms.batch import Batch
 
 
 class Loss(nn.Module):

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn.functional import pad, softmax
 
 from app.contract.objectives import Uld
-from worker.engine.batch import Batch
-from worker.engine.pieces import in_pieces
+from worker.engine.terms.batch import Batch
+from worker.engine.terms.pieces import in_pieces
 
 _MADE = 6
 """Intermediates of the width W: two distributions, each sorted, with the places of the sorted ones in int64."""

@@ -7,10 +7,10 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from app.contract.objectives import Vid
-from worker.engine.adapters import Adapter
-from worker.engine.batch import Batch
-from worker.engine.joint import Setting
 from worker.engine.taps.feature import Feature
+from worker.engine.terms.adapters import Adapter
+from worker.engine.terms.batch import Batch
+from worker.engine.terms.joint import Setting
 
 _LEAST = 1e-5
 """The published code's ε: no variance falls below it."""

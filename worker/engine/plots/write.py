@@ -5,8 +5,8 @@ from pathlib import Path
 
 import matplotlib as mpl
 
-from worker.engine.distilled import Distilled
 from worker.engine.plots import style
+from worker.engine.published.distilled import Distilled
 
 PLOTS = ("loss", "progress", "reliability", "confusion")
 

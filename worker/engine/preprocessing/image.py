@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from app.contract.preprocessing import Image
-from worker.engine.samples import Raw
+from worker.engine.data.samples import Raw
 
 _WHITE = 255.0
 

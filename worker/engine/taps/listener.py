@@ -10,8 +10,8 @@ from torch.utils.hooks import RemovableHandle
 
 from app.contract.architectures import Family
 from app.contract.taps import named
-from worker.engine.modes import evaluating
-from worker.engine.samples import Inputs, Tokens
+from worker.engine.data.samples import Inputs, Tokens
+from worker.engine.networks.modes import evaluating
 from worker.engine.taps.feature import Feature, layout_of
 from worker.engine.taps.heads import Heads, HeadsListener
 from worker.engine.taps.point import Point

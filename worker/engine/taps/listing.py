@@ -4,7 +4,7 @@ import torch
 
 from app.contract.architectures import Family
 from app.contract.taps import Tap
-from worker.engine import blueprint
+from worker.engine.networks import blueprint
 from worker.engine.taps.survey import survey
 
 _BATCH = 2

@@ -4,7 +4,7 @@ from torch import nn
 
 from app.contract.architectures import Family
 from app.contract.taps import Tap
-from worker.engine.samples import Inputs, Tokens
+from worker.engine.data.samples import Inputs, Tokens
 from worker.engine.taps.feature import Feature
 from worker.engine.taps.heads import HeadsListener
 from worker.engine.taps.listener import Listener

@@ -14,16 +14,17 @@ from torch import Tensor
 from app.contract import inspection
 from app.contract.inspection import FileFormat
 from app.contract.transfer import UNLABELLED, Images
-from worker.engine import class_folders, file_kinds, pictures
-from worker.engine.archives import archive_form, read_files
-from worker.engine.content import Content
+from worker.engine.data import class_folders, pictures
+from worker.engine.data.content import Content
+from worker.engine.data.labels import labels_of, parts_of
+from worker.engine.data.picture_column import PictureColumn
+from worker.engine.data.pictures import Header
+from worker.engine.data.samples import ArraySamples, Samples
+from worker.engine.data.streamed import StreamedSamples
 from worker.engine.failures import Refused
-from worker.engine.labels import labels_of, parts_of
-from worker.engine.picture_column import PictureColumn
-from worker.engine.pictures import Header
-from worker.engine.row_file import RowFile
-from worker.engine.samples import ArraySamples, Samples
-from worker.engine.streamed import StreamedSamples
+from worker.engine.files import file_kinds
+from worker.engine.files.archives import archive_form, read_files
+from worker.engine.files.row_file import RowFile
 
 _IN_MEMORY = 256 * 2**20
 _MOST_BYTES = 64 * 2**30

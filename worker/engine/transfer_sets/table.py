@@ -11,14 +11,15 @@ import torch
 from app.contract import inspection
 from app.contract.inspection import TableColumn
 from app.contract.transfer import Splits, Table
-from worker.engine import column_file, splits, table_encoding
-from worker.engine.column_file import ColumnFile
-from worker.engine.content import Content
+from worker.engine.data import splits, table_encoding
+from worker.engine.data.content import Content
+from worker.engine.data.labels import Labels, labels_of, parts_of
+from worker.engine.data.table_columns import Values, is_missing, tell
+from worker.engine.data.table_encoding import Rule
+from worker.engine.data.table_samples import TableSamples
 from worker.engine.failures import Refused
-from worker.engine.labels import Labels, labels_of, parts_of
-from worker.engine.table_columns import Values, is_missing, tell
-from worker.engine.table_encoding import Rule
-from worker.engine.table_samples import TableSamples
+from worker.engine.files import column_file
+from worker.engine.files.column_file import ColumnFile
 
 _LABEL = ("label", "target", "class")
 _SPLIT = ("split",)

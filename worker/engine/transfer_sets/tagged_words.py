@@ -8,13 +8,13 @@ import torch
 
 from app.contract import inspection
 from app.contract.transfer import TaggedWords
-from worker.engine import column_file
-from worker.engine.column_file import ColumnFile
-from worker.engine.content import Content
+from worker.engine.data.content import Content
+from worker.engine.data.labels import Labels, numbered, parts_of
+from worker.engine.data.samples import WordSamples
+from worker.engine.data.written_words import MAX_CHARACTERS, encodable, lengths_of
 from worker.engine.failures import Refused
-from worker.engine.labels import Labels, numbered, parts_of
-from worker.engine.samples import WordSamples
-from worker.engine.written_words import MAX_CHARACTERS, encodable, lengths_of
+from worker.engine.files import column_file
+from worker.engine.files.column_file import ColumnFile
 
 _TOKENS = ("tokens", "words")
 _TAGS = ("tags", "ner_tags", "pos_tags", "labels")

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from app.contract import inspection
 from app.contract.transfer import SPLITS, UNLABELLED, Tensors
-from worker.engine.array_file import StoredArray, arrays_of
-from worker.engine.content import Content
+from worker.engine.data.content import Content
+from worker.engine.data.samples import ArraySamples, Samples
+from worker.engine.data.streamed import StreamedSamples
 from worker.engine.failures import Refused
-from worker.engine.samples import ArraySamples, Samples
-from worker.engine.streamed import StreamedSamples
+from worker.engine.files.array_file import StoredArray, arrays_of
 
 _INPUTS = ("inputs", "x", "X")
 _LABELS = ("labels", "y", "Y")

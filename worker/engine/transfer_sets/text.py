@@ -5,12 +5,12 @@ from typing import Any
 
 from app.contract import inspection
 from app.contract.transfer import Text
-from worker.engine import column_file
-from worker.engine.content import Content
+from worker.engine.data.content import Content
+from worker.engine.data.labels import labels_of, parts_of
+from worker.engine.data.samples import TextSamples
+from worker.engine.data.written_words import MAX_CHARACTERS, encodable, lengths_of
 from worker.engine.failures import Refused
-from worker.engine.labels import labels_of, parts_of
-from worker.engine.samples import TextSamples
-from worker.engine.written_words import MAX_CHARACTERS, encodable, lengths_of
+from worker.engine.files import column_file
 
 _TEXT = ("text", "sentence")
 _LABEL = ("label", "labels")

@@ -1,0 +1,1 @@
+"""Networks before they learn: their size and names, what their weights are loaded from."""

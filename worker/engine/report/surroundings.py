@@ -1,0 +1,47 @@
+"""What a job ran on: hardware and versions."""
+
+import platform
+from importlib import metadata
+from pathlib import Path
+
+import torch
+
+from app.contract.report import Hardware
+from worker.engine.training.precision import Precision
+
+_PACKAGES = (
+    "stillhouse", "torch", "numpy", "safetensors", "pydantic", "tokenizers", "textblob", "transformers", "timm",
+    "onnxruntime",
+)  # fmt: skip
+
+
+def hardware(device: torch.device) -> Hardware:
+    """Return the device, the threads and the processor."""
+    name = f"cuda ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else "cpu"
+    return Hardware(device=name, threads=torch.get_num_threads(), processor=_processor())
+
+
+def exactness(device: torch.device, precision: Precision) -> str:
+    """Return what the bits of a training depend on beside its spec."""
+    found = hardware(device)
+    return f"torch {torch.__version__}, {found.device}, {found.threads} threads, {found.processor}, {precision}"
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what may change a result."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

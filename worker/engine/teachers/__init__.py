@@ -1,0 +1,1 @@
+"""What teachers say and hold, computed anew or kept in files."""

@@ -1,0 +1,1 @@
+"""How networks see samples: augmented, each through its own preprocessing."""
