@@ -21,6 +21,7 @@ import obstore
 from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, S3Store
 
+from app.contract.disks import FULL
 from app.contract.errors import PayloadTooLarge, ServiceUnavailable, StorageFull
 from app.db.base import new_id
 from app.settings import Settings
@@ -229,7 +230,7 @@ def _open_s3(settings: Settings) -> S3Store:
 
 def _outage(error: BaseError | OSError) -> Exception:
     text = str(error)
-    if "No space left" in text or "os error 28" in text:
+    if any(f"os error {number}" in text or os.strerror(number) in text for number in FULL):
         return StorageFull("the store's disk is full")
     return ServiceUnavailable(f"the store cannot be used: {text.splitlines()[0]}")
 

@@ -8,6 +8,7 @@ import logging
 import uuid
 from pathlib import Path
 
+from app.contract.disks import FULL
 from app.contract.errors import ServiceUnavailable, StorageFull
 from app.contract.events import Notice
 from app.contract.job_file import JobFile
@@ -35,7 +36,9 @@ class Exchange:
         self._folder = soft_targets.folder(settings) if settings.store_url and self._limit else None
 
     async def fetch(self, job: JobFile) -> None:
-        """Bring what other hosts have computed for this job. Raises LeaseLost, ServiceUnavailable, OSError."""
+        """Bring what other hosts have computed for this job, as far as there is room. Raises LeaseLost, OSError,
+        ServiceUnavailable.
+        """
         if self._folder is None:
             return
         wanted = [key for key in keys_of(job) if not _whole(self._folder, key)]
@@ -45,6 +48,10 @@ class Exchange:
                 await self._bring(row, self._folder)
             except (BlobMissing, BlobCorrupt):
                 await self._complain(row)
+            except OSError as error:
+                if error.errno not in FULL:
+                    raise
+                log.warning("the soft targets %s stay in the store: %s", row.name, error.strerror)
 
     async def share(self, job: JobFile) -> None:
         """Offer what this job has left on this host, as far as nobody has. Raises LeaseLost."""

@@ -10,9 +10,10 @@ from pydantic import ValidationError
 
 from app import logs
 from app.contract.base import Contract
+from app.contract.disks import FULL
 from app.contract.errors import ServiceUnavailable, StorageFull
 from app.contract.inspection import DatasetInspection, ModelInspection
-from app.contract.job_file import EXIT_DONE, Inspection, InspectionFile, InspectModel
+from app.contract.job_file import EXIT_DISK_FULL, EXIT_DONE, Inspection, InspectionFile, InspectModel
 from app.contract.registration import Resolved
 from app.db.session import Database
 from app.inspections import service
@@ -75,7 +76,9 @@ class Inspector:
             log.warning("%s: rejected, %s", self._claimed.subject.id, why)
             async with self._database.transaction() as session:
                 await service.abandon(session, self._claimed, str(why))
-        except (_Stopped, ServiceUnavailable, StorageFull) as why:
+        except (_Stopped, ServiceUnavailable, StorageFull, OSError) as why:
+            if isinstance(why, OSError) and why.errno not in FULL:
+                raise
             log.warning("%s: left to another inspection: %s", self._claimed.subject.id, why)
             async with self._database.transaction() as session:
                 await service.give_back(session, self._claimed)
@@ -124,6 +127,8 @@ class Inspector:
         command = child.Command("worker.engine.inspection", self._folder, threads=1, cuda="", memory=memory)
         async with child.running(command) as process:
             code = await self._ended(process)
+        if code == EXIT_DISK_FULL:
+            raise StorageFull(f"no room for an inspection on the disk of {self._folder.parent}")
         if code != EXIT_DONE:
             raise _Rejected(_why(code, self._folder))
 

@@ -19,7 +19,7 @@ from app.contract.states import JobState
 from app.db.session import Database
 from app.jobs import leases
 from app.jobs.gate import ChangedMeanwhile
-from app.jobs.leases import Lease
+from app.jobs.leases import Lease, LeaseLost
 from app.settings import Settings
 from worker.waiting import happens
 
@@ -41,6 +41,7 @@ class HeldLease:
         self._seconds = settings.lease_seconds
         self._beat = settings.heartbeat_seconds
         self._until = claimed_at + settings.lease_seconds
+        self._ending = False
 
     def ran_out(self) -> bool:
         return monotonic() >= self._until
@@ -53,6 +54,10 @@ class HeldLease:
             except OUTAGES as error:
                 log.warning("job %s: no heartbeat, the database is away: %s", self.lease.job_id, _first_line(error))
                 continue
+            except LeaseLost:
+                if self._ending:
+                    return
+                raise
             if state in _WISHES:
                 stop.set()
 
@@ -79,6 +84,11 @@ class HeldLease:
                     return await operation(session)
             except ChangedMeanwhile:
                 continue
+
+    async def end(self, operation: Callable[[AsyncSession], Awaitable[T]]) -> T:
+        """Run the transaction that ends this worker's part. Heartbeats go on until then; the last may come too late."""
+        self._ending = True
+        return await self.write(operation)
 
     async def write(self, operation: Callable[[AsyncSession], Awaitable[T]]) -> T:
         """Run a transaction, trying again while the database is away and the lease lasts."""

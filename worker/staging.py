@@ -95,8 +95,11 @@ async def fetch(store: Store, sha256: str, path: Path) -> None:
     if await in_thread(_sha256, path) == sha256:
         return
     temporary = path.with_name(f"{path.name}.part")
-    await store.fetch(sha256, temporary)
-    temporary.replace(path)
+    try:
+        await store.fetch(sha256, temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _sha256(path: Path) -> str | None:

@@ -14,9 +14,11 @@ from time import monotonic
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import logs
+from app.contract.disks import no_room
 from app.contract.errors import Conflict, ServiceUnavailable, StorageFull
 from app.contract.events import Notice
 from app.contract.job_file import (
+    EXIT_DISK_FULL,
     EXIT_DONE,
     EXIT_FAILED,
     EXIT_OUT_OF_MEMORY,
@@ -110,7 +112,12 @@ class Supervisor:
             await self._fail(refusal.code, refusal.detail)
         except (ServiceUnavailable, StorageFull) as outage:
             log.warning("job %s: given back, %s", self._lease.job_id, outage.detail)
+            await self._tell(f"The job waits and is tried again: {outage.detail}.")
             await self._lay_down(ring=False)  # at once would be too soon: the janitor rings
+        except OSError as error:
+            if (full := no_room(error)) is None:
+                raise
+            await self._fail(FailureCode.DISK_FULL, full)
 
     async def _unless_stopped(self, work: Awaitable[None]) -> bool:
         """Do the work, or break it off when the job must end; return whether it was done."""
@@ -144,7 +151,10 @@ class Supervisor:
             detail = f"the store's bytes of {error}, an input of the job, are not those that were uploaded"
             raise _Refused(FailureCode.ARTIFACT_CORRUPT, detail) from error
         except OSError as error:
-            raise _Refused(*_no_room(error)) from error
+            if no_room(error):
+                raise
+            detail = f"the job's inputs could not be laid out: {error}"
+            raise _Refused(FailureCode.INTERNAL_ERROR, detail) from error
 
     async def _earlier_jobs(self, session: AsyncSession) -> list[str]:
         return await JobRepository(session).tried_before(self._lease.job_id)
@@ -169,8 +179,11 @@ class Supervisor:
         again = f"attempt {self._lease.attempt}" if self._lease.attempt > 1 else ""
         again = again or (f"the retry of {self._tried_before[0]}" if self._tried_before else "")
         if again and not any((self._folder / "checkpoints").glob("*")):
-            notice = Notice(text=f"{again} starts from the beginning: no checkpoint on this host")
-            await self._held.write(lambda session: leases.record(session, self._lease, [notice]))
+            await self._tell(f"{again} starts from the beginning: no checkpoint on this host")
+
+    async def _tell(self, text: str) -> None:
+        notice = Notice(text=text)
+        await self._held.write(lambda session: leases.record(session, self._lease, [notice]))
 
     async def _halve_micro_batches(self) -> bool:
         """Make the engine need less memory; False where that was done often enough, or the job has to end."""
@@ -213,8 +226,10 @@ class Supervisor:
     async def _conclude(self, code: int, relay: Relay) -> None:
         if code == EXIT_DONE:
             await self._publish()
-        elif code == EXIT_FAILED and relay.failed:
+        elif code in {EXIT_FAILED, EXIT_DISK_FULL} and relay.failed:
             await self._fail(relay.failed.code, relay.failed.detail)
+        elif code == EXIT_DISK_FULL:  # so full that it could not say so itself
+            raise OSError(errno.ENOSPC, "the engine had no room")
         elif code == EXIT_STOPPED or self._stop.is_set():
             await self._lay_down()
         elif code == EXIT_OUT_OF_MEMORY:
@@ -230,7 +245,7 @@ class Supervisor:
         elif await self._advance(JobState.FINALIZING):
             await self._exchange.share(JobFile.model_validate_json((self._folder / "job.json").read_bytes()))
             artifacts = await store_products(self._folder, self._lease, self._store)
-            await self._held.write(lambda session: leases.finish(session, self._lease, done.stop_reason, artifacts))
+            await self._held.end(lambda session: leases.finish(session, self._lease, done.stop_reason, artifacts))
             remove(self._folder)
 
     async def _advance(self, to: JobState) -> bool:
@@ -243,24 +258,18 @@ class Supervisor:
         return True
 
     async def _lay_down(self, *, ring: bool = True) -> None:
-        state = await self._held.write(lambda session: leases.give_back(session, self._lease, ring=ring))
+        state = await self._held.end(lambda session: leases.give_back(session, self._lease, ring=ring))
         if state is JobState.CANCELLED:
             remove(self._folder)
 
     async def _fail(self, code: FailureCode, detail: str) -> None:
-        await self._held.write(lambda session: leases.fail(session, self._lease, code, detail))
+        await self._held.end(lambda session: leases.fail(session, self._lease, code, detail))
         strip(self._folder)
 
     async def _charge(self, how: str) -> None:
         words = child.last_words(self._folder)
         detail = f"the engine crashed: {how}" + (f"; its last words:\n{words}" if words else "")
         log.warning("job %s: %s", self._lease.job_id, detail)
-        state = await self._held.write(lambda session: leases.crash(session, self._lease, detail))
+        state = await self._held.end(lambda session: leases.crash(session, self._lease, detail))
         if state is JobState.FAILED:
             strip(self._folder)
-
-
-def _no_room(error: OSError) -> tuple[FailureCode, str]:
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return FailureCode.DISK_FULL, "no space left on this host for the job's inputs"
-    return FailureCode.INTERNAL_ERROR, f"the job's inputs could not be laid out: {error}"

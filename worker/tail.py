@@ -66,5 +66,8 @@ def end_last_line(path: Path) -> None:
 def write_whole(path: Path, text: str) -> None:
     """Write a file that is never seen half-written."""
     temporary = path.with_name(f"{path.name}.tmp")
-    temporary.write_text(text)
-    temporary.replace(path)
+    try:
+        temporary.write_text(text)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -29,6 +29,9 @@ EXIT_FAILED = 1
 EXIT_OUT_OF_MEMORY = 70
 """Memory ran out where smaller micro-batches may help: the same directory goes on with one more of `halvings`."""
 MOST_HALVINGS = 6
+EXIT_DISK_FULL = 73
+"""No room for what had to be written, perhaps not even for the event that says so: once there is, the same directory
+goes on."""
 EXIT_STOPPED = 75
 """SIGTERM: a checkpoint was written, and the same directory goes on from there."""
 RESIDENT_BYTES = 4 * 2**30

@@ -4,13 +4,13 @@ The file's size is the offset, so that nothing can disagree with it after a cras
 writer at a time among all processes of this host, and none is left behind by a process that dies.
 """
 
-import errno
 import fcntl
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from app.contract.disks import FULL
 from app.contract.errors import Locked, PayloadTooLarge, ServiceUnavailable, StorageFull
 from app.settings import Settings
 from app.store import CHUNK, in_thread, refuse_when_full
@@ -125,6 +125,6 @@ def _outages() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        if error.errno in FULL:
             raise StorageFull("the disk for unfinished uploads is full") from error
         raise ServiceUnavailable(f"the disk for unfinished uploads cannot be used: {error.strerror}") from error

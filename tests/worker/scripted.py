@@ -31,6 +31,11 @@ def wait_for_sigterm(seconds: float) -> None:
         time.sleep(0.02)
 
 
+def wait_for(name: str) -> None:
+    while not Path(name).exists():
+        time.sleep(0.02)
+
+
 def end_when_asked(code: int) -> None:
     wait_for_sigterm(30)
     sys.exit(code)
@@ -47,6 +52,7 @@ VERBS: dict[str, Callable[[Any], object]] = {
     "report": lambda event: write(json.dumps(event) + "\n"),
     "print": sys.stdout.write,
     "wait": wait_for_sigterm,
+    "wait for": wait_for,
     "end when asked": end_when_asked,
     "sleep": time.sleep,
     "environment": show_environment,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contract.job_file import MOST_HALVINGS, JobFile
 from app.contract.spec import JobSpec
@@ -93,6 +94,25 @@ async def test_publishes_what_the_child_made(house: House) -> None:
     assert stored == b"weights"
     assert (await house.events(job_id))[-1].type == "job.terminal"
     assert not job_folder(house.settings, job_id).exists()
+
+
+async def test_a_heartbeat_that_comes_too_late_for_the_end_is_no_loss(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    house.settings = house.settings.model_copy(update={"heartbeat_seconds": 0.001})
+    finish = leases.finish
+
+    async def finish_slowly(session: AsyncSession, *arguments: Any) -> None:
+        await finish(session, *arguments)
+        await session.commit()
+        await asyncio.sleep(0.2)
+
+    monkeypatch.setattr(leases, "finish", finish_slowly)
+    job_id = await submit(house, *FINISH)
+    await distill(house)
+    assert (await house.job(job_id)).state == JobState.SUCCEEDED
+    assert not job_folder(house.settings, job_id).exists()
+    assert "another worker" not in caplog.text
 
 
 async def test_files_of_one_kind_are_artifacts_of_their_own(house: House) -> None:

@@ -2,7 +2,7 @@
 
 Reads JOBDIR/job.json and JOBDIR/inputs/, trains, and writes JOBDIR/out/ (student, report, manifest, lock file); reports
 to JOBDIR/events.jsonl and logs to stderr. SIGTERM or Ctrl-C: a checkpoint is written, and the same command goes on.
-Exit codes: 0 done, 1 failed (the last event says why), 70 out of memory, 75 stopped.
+Exit codes: 0 done, 1 failed (the last event says why), 70 out of memory, 73 disk full, 75 stopped.
 """
 
 import argparse
@@ -14,7 +14,14 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from app.contract.events import Failed
-from app.contract.job_file import EXIT_DONE, EXIT_FAILED, EXIT_OUT_OF_MEMORY, EXIT_STOPPED, JobFile
+from app.contract.job_file import (
+    EXIT_DISK_FULL,
+    EXIT_DONE,
+    EXIT_FAILED,
+    EXIT_OUT_OF_MEMORY,
+    EXIT_STOPPED,
+    JobFile,
+)
 from app.contract.states import FailureCode
 from worker.engine.failures import EngineFailure, Stopped, failure_of
 from worker.engine.reporter import Reporter, log
@@ -77,8 +84,11 @@ def _fail(reporter: Reporter, error: Exception) -> int:
         reporter.report(Failed(code=failure.code, detail=failure.detail))
     except OSError as full:
         log.error("the failure could not be reported: %s (%s)", failure.detail, full)
-    ran_out = failure.code is FailureCode.OUT_OF_MEMORY and failure is not error  # one of ours knows that it is final
-    return EXIT_OUT_OF_MEMORY if ran_out else EXIT_FAILED
+    # One of ours knows that it is final.
+    return EXIT_FAILED if failure is error else _EXITS.get(failure.code, EXIT_FAILED)
+
+
+_EXITS = {FailureCode.OUT_OF_MEMORY: EXIT_OUT_OF_MEMORY, FailureCode.DISK_FULL: EXIT_DISK_FULL}
 
 
 if __name__ == "__main__":

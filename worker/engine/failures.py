@@ -6,8 +6,7 @@ Exception
 └── Stopped         SIGTERM: the same directory goes on later
 """
 
-import errno
-
+from app.contract.disks import no_room
 from app.contract.states import FailureCode
 
 
@@ -39,8 +38,8 @@ def failure_of(error: BaseException) -> EngineFailure:
     text = " ".join(str(error).split())
     if _out_of_memory(error):
         return EngineFailure(FailureCode.OUT_OF_MEMORY, text or "the process ran out of memory")
-    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-        return EngineFailure(FailureCode.DISK_FULL, f"no space left to write {error.filename or 'the job directory'}")
+    if full := no_room(error):
+        return EngineFailure(FailureCode.DISK_FULL, full)
     return EngineFailure(FailureCode.ENGINE_CRASHED, f"{type(error).__name__}: {text}")
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from app.contract.events import EngineEvent
@@ -23,7 +24,8 @@ class Reporter:
         log.info("%s", _words(event))
 
     def close(self) -> None:
-        self._file.close()
+        with suppress(OSError):  # what is left is what a full disk did not take before, and that was told
+            self._file.close()
 
 
 def _drop_half_line(path: Path) -> None:

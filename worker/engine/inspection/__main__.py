@@ -2,7 +2,7 @@
 
 Reads JOBDIR/job.json (an InspectionFile) and writes JOBDIR/out/inspection.json; a pickled state dict that fits, or a
 Hugging Face folder's, is also written as JOBDIR/out/weights.safetensors, and what that folder is as
-JOBDIR/out/resolved.json. Exits with 0 when there is a finding, also one that rejects the upload.
+JOBDIR/out/resolved.json. Exits with 0 when there is a finding, also one that rejects the upload; 73: the disk is full.
 """
 
 import argparse
@@ -13,7 +13,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from app.contract.base import Contract
-from app.contract.job_file import EXIT_DONE, Inspection, InspectionFile, InspectModel
+from app.contract.disks import FULL
+from app.contract.job_file import EXIT_DISK_FULL, EXIT_DONE, Inspection, InspectionFile, InspectModel
 from app.contract.registration import HuggingFace
 
 
@@ -31,9 +32,13 @@ def main() -> int:
         parser.error(f"job.json is not an inspection: {'/'.join(map(str, first['loc']))}: {first['msg']}")
     os.environ |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
     out = folder / "out"
-    out.mkdir(exist_ok=True)
-    finding = _inspect(folder, job)
-    _write(out / "inspection.json", finding)
+    try:
+        out.mkdir(exist_ok=True)
+        _write(out / "inspection.json", _inspect(folder, job))
+    except OSError as error:
+        if error.errno in FULL:
+            return EXIT_DISK_FULL
+        raise
     return EXIT_DONE
 
 
