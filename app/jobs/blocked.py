@@ -46,7 +46,7 @@ async def look_again(session: AsyncSession, jobs: Sequence[Job]) -> None:
         found = checks.errors(spec, named, max_parameters=2**63) if named else missing
         if found:
             why = "; ".join(f"{problem.pointer}: {problem.detail}" for problem in found)
-            code = FailureCode.INVALID_SPEC.value
+            code = _code(named).value
             await transition(session, job, JobState.FAILED, failure_code=code, failure_detail=why)
         elif named and (waits := waits_for(named)):
             job.blocked_by = waits.value
@@ -54,3 +54,12 @@ async def look_again(session: AsyncSession, jobs: Sequence[Job]) -> None:
             job.blocked_by = None
             doorbells(session).append(Doorbell("distill", job.id))
     await session.flush()
+
+
+def _code(named: Named | None) -> FailureCode:
+    """Return what a job fails with that cannot run: an upload that was rejected, or else its own spec."""
+    if named and any(model.state == InspectionState.REJECTED and model.file_id for model, _ in named.parts()):
+        return FailureCode.INVALID_WEIGHTS
+    if named and named.dataset.state == InspectionState.REJECTED:
+        return FailureCode.INVALID_TRANSFER_SET
+    return FailureCode.INVALID_SPEC

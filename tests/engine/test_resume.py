@@ -134,26 +134,6 @@ def test_a_finished_student_is_not_trained_again(
     assert [event.run for event in of_type(folder, "resumed")] == ["control"]
 
 
-@pytest.mark.parametrize(
-    ("damaged", "said"), [(1, "training goes on from step 7"), (2, "training starts over")], ids=["latest", "both"]
-)
-def test_damaged_checkpoints_are_passed_over(
-    tmp_path: Path, run_here: RunHere, monkeypatch: pytest.MonkeyPatch, damaged: int, said: str
-) -> None:
-    whole, cut = make(tmp_path / "whole", training=TRAINING), make(tmp_path / "cut", training=TRAINING)
-    run_here(whole)
-    stopped_at(cut, run_here, monkeypatch, 15)
-    kept = sorted((cut / "checkpoints").glob("*.safetensors"))
-    assert [path.name for path in kept] == ["student-000000000007.safetensors", "student-000000000010.safetensors"]
-    for path in kept[-damaged:]:
-        content = bytearray(path.read_bytes())
-        content[-100] ^= 1  # one bit, in a tensor
-        path.write_bytes(content)
-    run_here(cut)
-    assert said in of_type(cut, "notice")[0].text
-    assert student_of(cut) == student_of(whole)
-
-
 def test_checkpoints_of_other_work_are_not_taken(
     tmp_path: Path, run_here: RunHere, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -128,14 +128,6 @@ async def test_one_that_takes_too_long_is_rejected_and_the_next_is_not(house: Ho
     assert (await verdict(house, Dataset, good))[0] == InspectionState.READY
 
 
-async def test_one_that_takes_too_much_memory_is_rejected(house: House) -> None:
-    greedy = await house.model()
-    await inspect(house, inspection_memory_bytes=150 * 2**20)
-    state, why = await verdict(house, Model, greedy)
-    assert state == InspectionState.REJECTED
-    assert "did not end well" in why
-
-
 async def test_a_lost_worker_costs_an_attempt_and_the_last_one_the_upload(house: House) -> None:
     teacher = await house.model()
     for _ in range(service.ATTEMPTS):

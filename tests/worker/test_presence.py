@@ -8,7 +8,7 @@ from app.contract.states import JobState
 from app.contract.workers import Running, Worker, WorkerState
 from app.workers import service
 from tests.worker.conftest import House
-from tests.worker.test_faults import ENDLESS, LONG, at_work, over
+from tests.worker.training import ENDLESS, LONG, at_work, over
 from tests.worker.waiting import eventually
 from tests.worker.workers import worker
 

@@ -13,7 +13,6 @@ from app.contract.job_file import MOST_HALVINGS, JobFile
 from app.contract.spec import JobSpec
 from app.contract.states import FailureCode, JobState
 from app.db.base import DEFAULT_TENANT
-from app.db.tables import Dataset, File
 from app.jobs import leases, upkeep
 from app.jobs.repository import JobRepository
 from app.settings import Settings
@@ -26,10 +25,6 @@ from worker.devices import Slot
 from worker.folders import job_folder
 
 pytestmark = pytest.mark.anyio
-
-
-class PowerCut(Exception):
-    """The worker ends here."""
 
 
 PRODUCTS = {"out/student.safetensors": "weights", "out/report.json": "{}"}
@@ -74,14 +69,6 @@ async def lose(house: House, job_id: str) -> None:
     async with house.database.transaction() as session:
         await leases.renew(session, lease, -1)
         await upkeep.reap_lost(session)
-
-
-async def blob_of(house: House, job_id: str) -> Path:
-    """Return where the store keeps a job's transfer set."""
-    dataset = await house.registered(Dataset, (await house.job(job_id)).dataset_id)
-    async with house.database.reading() as session:
-        sha256 = (await session.get_one(File, dataset.file_id)).sha256
-    return house.settings.data / "blobs" / "blobs" / sha256[:2] / sha256
 
 
 async def test_publishes_what_the_child_made(house: House) -> None:
@@ -260,22 +247,6 @@ async def test_losing_the_lease_kills_the_child(house: House) -> None:
     assert (job.state, job.losses) == (JobState.QUEUED, 1)
 
 
-@pytest.mark.parametrize("damage", ["altered", "gone"])
-async def test_damaged_inputs_are_found_before_training(house: House, damage: str) -> None:
-    job_id = await submit(house, *FINISH)
-    blob = await blob_of(house, job_id)
-    if damage == "gone":
-        blob.unlink()
-    else:
-        content = bytearray(blob.read_bytes())
-        content[len(content) // 2] ^= 1
-        blob.write_bytes(content)
-    await distill(house)
-    job = await house.job(job_id)
-    assert (job.state, job.failure_code) == (JobState.FAILED, FailureCode.ARTIFACT_CORRUPT)
-    assert not any(event.data.get("to") == "running" for event in await house.events(job_id))
-
-
 async def test_a_store_that_is_away_costs_no_attempt(house: House) -> None:
     job_id = await submit(house, *FINISH)
     away = Settings(store_url="s3://away", s3_endpoint="http://127.0.0.1:9", s3_access_key_id="x")
@@ -286,28 +257,6 @@ async def test_a_store_that_is_away_costs_no_attempt(house: House) -> None:
     house.store = at_hand
     await distill(house)
     assert (await house.job(job_id)).state == JobState.SUCCEEDED
-
-
-async def test_a_crash_between_storing_and_finishing_publishes_the_same(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    job_id = await submit(house, *FINISH, ["exit", 0], ["make", {"out/student.safetensors": "other weights"}])
-
-    async def die(*_: object) -> None:
-        raise PowerCut
-
-    with monkeypatch.context() as patch:
-        patch.setattr(leases, "finish", die)
-        with pytest.raises(ExceptionGroup) as cut:
-            await distill(house)
-        assert cut.group_contains(PowerCut)
-    assert (await house.job(job_id)).state == JobState.FINALIZING
-    await lose(house, job_id)
-    await distill(house)
-    job = await house.job(job_id)
-    assert (job.state, job.attempt) == (JobState.SUCCEEDED, 2)
-    stored = [chunk async for chunk in house.store.stream((await house.artifacts(job_id))["student"].sha256)]
-    assert stored == [b"weights"]
 
 
 async def test_the_log_in_the_database_is_bounded(house: House) -> None:

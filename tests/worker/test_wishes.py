@@ -8,7 +8,7 @@ from app.contract.errors import Conflict
 from app.contract.states import FailureCode, JobState
 from tests.worker.conftest import House
 from tests.worker.test_claims import attempt_claim, claim, reap
-from tests.worker.test_faults import LONG, at_work, kill_engine
+from tests.worker.training import LONG, at_work, kill_engine
 from worker import errands, supervisor
 from worker.devices import Slot
 from worker.folders import job_folder

@@ -74,11 +74,13 @@ def alive(pid: int) -> bool:
 
 
 @contextmanager
-def worker(settings: Settings, role: str = "distill", *, ready: bool = True, **extra: str) -> Iterator[Worker]:
+def worker(
+    settings: Settings, role: str = "distill", *, ready: bool = True, module: str = "worker", **extra: str
+) -> Iterator[Worker]:
     """Run a worker; by default, come back when it takes work."""
     settings.data.mkdir(parents=True, exist_ok=True)
     log = settings.data / f"{role}-{len(list(settings.data.glob('*.log')))}.log"
-    command = [sys.executable, "-P", "-m", "worker", role]
+    command = [sys.executable, "-P", "-m", module, role]
     with process(command, log, environment(settings, extra), grace=settings.stop_grace_seconds) as main:
         running = Worker(main, log)
         if ready:

@@ -7,23 +7,19 @@ from safetensors.torch import load
 from torch import allclose
 
 from app.contract.states import JobState
-from tests.worker.conftest import House
+from tests.faults.house import FaultHouse
 from worker import supervisor
 from worker.devices import Slot
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def database_url(sqlite_url: str) -> str:
-    return sqlite_url
-
-
-async def distill(house: House) -> None:
+async def distill(house: FaultHouse) -> None:
     await supervisor.distill(house.database, house.store, house.settings, Slot(threads=1), "test", asyncio.Event())
 
 
-async def test_micro_batches_are_halved_until_they_fit(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.fault(23)
+async def test_micro_batches_are_halved_until_they_fit(house: FaultHouse, monkeypatch: pytest.MonkeyPatch) -> None:
     teacher, data = await house.model(), await house.dataset()
     await house.pass_inspections()
     roomy, cramped = [await house.submit_on(teacher, data) for _ in range(2)]
@@ -41,8 +37,9 @@ async def test_micro_batches_are_halved_until_they_fit(house: House, monkeypatch
     assert all(allclose(students[0][name], students[1][name], atol=1e-5) for name in students[0])
 
 
+@pytest.mark.fault(23)
 async def test_micro_batches_are_halved_no_further_than_to_a_sample(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: FaultHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(supervisor, "ENGINE", "tests.worker.memoryless")
     [job_id] = await house.submit(training={"batch_size": 2})
@@ -53,6 +50,6 @@ async def test_micro_batches_are_halved_no_further_than_to_a_sample(
     assert "a micro-batch is a single sample already" in job.failure_detail
 
 
-async def content(house: House, job_id: str) -> bytes:
+async def content(house: FaultHouse, job_id: str) -> bytes:
     student = (await house.artifacts(job_id))["student"]
     return b"".join([chunk async for chunk in house.store.stream(student.sha256)])
