@@ -1,70 +1,20 @@
 """Stopped or killed anywhere, a job goes on to the same student, bit for bit; damaged checkpoints are passed over."""
 
 import hashlib
-import random
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app.contract.architectures import Architecture
-from app.contract.job_file import EXIT_DONE, EXIT_STOPPED
-from tests.engine.folders import LSTM, MLP, RESNET, SMALL_LSTM, SMALL_MLP, SMALL_RESNET, make, of_type, start
-
-PAIRS = [(MLP, SMALL_MLP), (LSTM, SMALL_LSTM)]
-LONG: dict[str, Any] = {
-    "epochs": 30,
-    "batch_size": 8,
-    "log_every": 1,
-    "checkpoint_seconds": 0.05,
-    "early_stopping": {"patience": 50},
-    "optimizer": {"kind": "adamw", "learning_rate": 0.01},
-}
+from app.contract.job_file import EXIT_STOPPED
+from tests.engine.folders import RESNET, SMALL_RESNET, make, of_type
+from tests.engine.forked import interrupt
 
 
 def student_of(folder: Path) -> str:
     return hashlib.sha256((folder / "out" / "student.safetensors").read_bytes()).hexdigest()
-
-
-def finish(folder: Path) -> None:
-    assert start(folder).wait(timeout=60) == EXIT_DONE, (folder / "log.txt").read_text()
-
-
-def interrupt(folder: Path, number: int, steps: int) -> int:
-    """Send a signal once the run has reported so many more steps; return the exit code."""
-    already = steps_reported(folder)
-    process = start(folder)
-    while process.poll() is None and steps_reported(folder) < already + steps:
-        time.sleep(0.002)
-    process.send_signal(number)
-    return process.wait(timeout=60)
-
-
-def steps_reported(folder: Path) -> int:
-    path = folder / "events.jsonl"
-    return path.read_bytes().count(b'"type":"step"') if path.exists() else 0
-
-
-@pytest.mark.parametrize(("teacher", "student"), PAIRS, ids=["mlp", "lstm"])
-def test_the_student_is_bit_identical_after_sigterm_and_sigkill(
-    tmp_path: Path, teacher: Architecture, student: Architecture
-) -> None:
-    spec: dict[str, Any] = {"control": False}
-    if teacher is MLP:
-        spec["augmentation"] = [{"kind": "noise", "std": 0.3}, {"kind": "mixup"}]
-    settings: dict[str, Any] = {"teacher": teacher, "student": student, "training": LONG, "spec": spec}
-    whole, cut = make(tmp_path / "whole", **settings), make(tmp_path / "cut", **settings)
-    finish(whole)
-    draw = random.Random(student.kind)
-    assert interrupt(cut, signal.SIGTERM, draw.randint(1, 150)) == EXIT_STOPPED
-    assert of_type(cut, "checkpoint")
-    assert interrupt(cut, signal.SIGKILL, draw.randint(20, 150)) == -signal.SIGKILL
-    finish(cut)
-    assert len(of_type(cut, "resumed")) == 2
-    assert student_of(cut) == student_of(whole)
 
 
 RunHere = Callable[[Path], None]
@@ -154,4 +104,4 @@ def test_a_half_written_event_is_dropped(tmp_path: Path, run_here: RunHere) -> N
 
 
 def test_ctrl_c_stops_like_sigterm(tmp_path: Path) -> None:
-    assert interrupt(make(tmp_path, training=LONG), signal.SIGINT, 3) == EXIT_STOPPED
+    assert interrupt(make(tmp_path, training={"epochs": 30, "log_every": 1}), signal.SIGINT, 3) == EXIT_STOPPED

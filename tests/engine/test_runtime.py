@@ -10,7 +10,8 @@ import pytest
 from app.contract.job_file import EXIT_STOPPED
 from app.contract.report import Report
 from tests.engine.folders import make, of_type
-from tests.engine.test_resume import finish, interrupt, student_of
+from tests.engine.forked import finish, interrupt
+from tests.engine.test_resume import student_of
 
 ENDLESS: dict[str, Any] = {"epochs": 100_000, "log_every": 1, "early_stopping": None}
 HINTS = {"name": "hints", "epochs": 100_000, "objective": [{"kind": "soft_target"}]}

@@ -1,7 +1,6 @@
 """Stages: trainings before the main one, through which the student and its losses go on."""
 
 import json
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from app.contract.events import Run
-from app.contract.job_file import EXIT_STOPPED
 from app.contract.report import Report
 from app.contract.spec import JobSpec
 from tests.engine.folders import RESNET, SMALL_RESNET, make, of_type
-from tests.engine.test_resume import LONG, finish, interrupt, stopped_at, student_of
+from tests.engine.test_resume import stopped_at, student_of
 from worker.engine.bench import Bench
 from worker.engine.failures import EngineFailure
 from worker.engine.run import TrainingRun
@@ -140,19 +138,6 @@ def test_stopped_in_any_stage_the_student_is_bit_identical(
     assert of_type(cut, "resumed") or check == 2
     told = [[(step.run, step.stage, step.step) for step in of_type(folder, "evaluation")] for folder in (whole, cut)]
     assert told[0] == told[1]
-
-
-def test_terminated_in_one_stage_and_killed_in_the_next(tmp_path: Path) -> None:
-    spec = {"stages": [{**HINTS, "epochs": 20}, {**REGRESSOR, "epochs": 20}], "control": False}
-    settings: dict[str, Any] = {**NETWORKS, "spec": spec, "training": {**LONG, "epochs": 10, "batch_size": 16}}
-    whole, cut = make(tmp_path / "whole", **settings), make(tmp_path / "cut", **settings)
-    finish(whole)
-    assert interrupt(cut, signal.SIGTERM, 40) == EXIT_STOPPED
-    assert of_type(cut, "checkpoint")[-1].stage == "hints"
-    assert interrupt(cut, signal.SIGKILL, 150) == -signal.SIGKILL
-    finish(cut)
-    assert [event.stage for event in of_type(cut, "resumed")] == ["hints", "regressor"]
-    assert student_of(cut) == student_of(whole)
 
 
 def test_killed_between_stages_the_finished_one_is_not_trained_again(

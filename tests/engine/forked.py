@@ -1,0 +1,56 @@
+"""Engines that start at once: real processes, forked from a server that has torch loaded and has never trained."""
+
+import multiprocessing
+import os
+import sys
+import time
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+from app.contract.job_file import EXIT_DONE
+
+_SECONDS = 60
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(["torch", "transformers", "worker.engine.job"])
+
+
+def start(folder: Path) -> ForkServerProcess:
+    """Start the engine on a job's directory, its log in log.txt."""
+    process = _CONTEXT.Process(target=_run, args=(folder,))
+    process.start()
+    return process
+
+
+def _run(folder: Path) -> None:
+    from worker.engine.__main__ import main
+
+    log = os.open(folder / "log.txt", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.dup2(log, 2)
+    sys.argv = ["worker.engine", str(folder)]
+    sys.exit(main())
+
+
+def ended(process: ForkServerProcess) -> int | None:
+    """Return the exit code, negative for a signal."""
+    process.join(_SECONDS)
+    return process.exitcode
+
+
+def finish(folder: Path) -> None:
+    assert ended(start(folder)) == EXIT_DONE, (folder / "log.txt").read_text()
+
+
+def interrupt(folder: Path, number: int, steps: int) -> int | None:
+    """Send a signal once the run has reported so many more steps; return the exit code."""
+    already = steps_reported(folder)
+    process = start(folder)
+    while process.is_alive() and steps_reported(folder) < already + steps:
+        time.sleep(0.002)
+    if process.pid and process.is_alive():
+        os.kill(process.pid, number)
+    return ended(process)
+
+
+def steps_reported(folder: Path) -> int:
+    path = folder / "events.jsonl"
+    return path.read_bytes().count(b'"type":"step"') if path.exists() else 0
