@@ -9,7 +9,8 @@ from worker.engine.data.attributes import attributes_of
 from worker.engine.data.samples import ArraySamples, Samples
 from worker.engine.data.table_encoding import Rule
 from worker.engine.data.table_samples import TableSamples
-from worker.engine.views.augmented import Views, neighbours
+from worker.engine.views import neighbours
+from worker.engine.views.augmented import Views
 from worker.engine.views.neighbours import Neighbours
 
 RULES = (Rule("a", 0, 1, nominal=False), Rule("b", 1, 4, nominal=True), Rule("c", 4, 5, nominal=True))
