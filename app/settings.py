@@ -2,7 +2,7 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -56,10 +56,14 @@ class Settings(BaseSettings):
     free_space_floor_bytes: int = Field(default=256 * 2**20, ge=0)
     """An upload that would leave less on the data folder's disk is refused."""
 
+    sandbox: Literal["best", "strict"] = "best"
+    """`strict`: a worker does not start where the kernel lacks a wall of the sandbox; `best`: it warns and goes on."""
     slots: int = Field(default=0, ge=0)
     """Jobs that this worker runs at once; 0: one a CUDA device, or one where there is none."""
     threads: int = Field(default=0, ge=0)
     """Torch threads of one job; 0: this host's cores divided by the slots."""
+    job_memory_bytes: int = Field(default=0, ge=0)
+    """Address space of a job on the CPU, shared libraries included (2 GiB and more); 0: no limit but the host's."""
     resident_bytes: int = Field(default=RESIDENT_BYTES, ge=0)
     """A transfer set whose samples take more stays in its file and is read batch by batch, not kept on the device."""
     soft_target_bytes: int = Field(default=8 * 2**30, ge=0)

@@ -15,6 +15,7 @@ from app.queue import DISTILL_QUEUE, HOUSEKEEPING_QUEUE, Bell
 from app.settings import Settings
 from migrations import why_not
 from worker.devices import slot_count
+from worker.sandbox import walls
 
 _HOUSEKEEPERS = 2
 _LOOK_AGAIN_SECONDS = 1.0
@@ -30,6 +31,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit("STILLHOUSE_BROKER_URL is not set: a worker needs the Redis that the API rings, redis://host:6379/0")
     logs.set_up(settings.log_format)
     settings.data.mkdir(parents=True, exist_ok=True)
+    _check_sandbox(settings)
     _check_schema(settings)
     from worker.celery_app import celery  # noqa: PLC0415 - --help and the errors above need no Celery
 
@@ -67,6 +69,16 @@ def _parser() -> argparse.ArgumentParser:
     roles.add_parser("distill", help="run distillation jobs: one a CUDA device, or STILLHOUSE_SLOTS at once")
     roles.add_parser("housekeeping", help="inspect uploads, and sweep up every STILLHOUSE_SWEEP_SECONDS")
     return parser
+
+
+def _check_sandbox(settings: Settings) -> None:
+    """Say which walls this host puts around uploads; end where it lacks one that is asked for."""
+    lacking = ", ".join(walls.missing())
+    if lacking and settings.sandbox == "strict":
+        sys.exit(f"not started: this host lacks {lacking}, and STILLHOUSE_SANDBOX is strict (SECURITY.md)")
+    log.info("sandbox: %s", ", ".join(walls.available()))
+    if lacking:
+        log.warning("sandbox: this host lacks %s: what strangers upload is held less tightly", lacking)
 
 
 def _check_schema(settings: Settings) -> None:

@@ -8,10 +8,10 @@ import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from worker import sandbox
+from worker.sandbox.walls import Walls
 
 LOG = "log.txt"
 _CODE = Path(__file__).resolve().parents[1]
@@ -30,11 +30,36 @@ class Command:
     """The CUDA device to see; None leaves the choice to the host."""
     memory: int | None = None
     """Bytes of address space; None for no limit."""
+    shared: Sequence[Path] = ()
+    """Folders beside its own that it reads and writes."""
+    strict: bool = False
+    """Whether it must not run where this host lacks a wall of the sandbox."""
     extra: Mapping[str, str] = field(default_factory=dict)
 
     def line(self) -> list[str]:
         # -P keeps the job's directory off sys.path: nothing that lies there is ever imported.
-        return [sys.executable, "-P", "-m", self.module, str(self.folder)]
+        return [
+            sys.executable,
+            "-P",
+            "-m",
+            "worker.sandbox",
+            json.dumps(asdict(self.walls())),
+            self.module,
+            str(self.folder),
+        ]
+
+    def walls(self) -> Walls:
+        """Return what the child may touch: its own folder, what is shared, and the code."""
+        folders = [self.folder, *self.shared]
+        return Walls(
+            parent=os.getpid(),
+            write=tuple(str(folder.resolve()) for folder in folders),
+            read=tuple(os.environ.get("LD_LIBRARY_PATH", "").split(":")),
+            memory=self.memory,
+            cuda=bool(self.cuda),
+            strict=self.strict,
+            packages=("app", self.module.partition(".")[0]),
+        )
 
     def environment(self) -> dict[str, str]:
         """Return the child's whole environment: no credentials, no settings of the service."""
@@ -57,10 +82,9 @@ class Command:
 async def spawn(command: Command) -> Process:
     """Start the child; what it prints is appended to its log. The place for a fork server that has torch ready."""
     (command.folder / "tmp").mkdir(exist_ok=True)
-    walls = json.dumps({"parent": os.getpid(), "memory": command.memory})
     with (command.folder / LOG).open("ab") as log:
         return await asyncio.create_subprocess_exec(
-            *_sandboxed(walls, command.line()),
+            *command.line(),
             cwd=command.folder,
             env=command.environment(),
             stdin=asyncio.subprocess.DEVNULL,
@@ -68,10 +92,6 @@ async def spawn(command: Command) -> Process:
             stderr=log,
             start_new_session=True,
         )
-
-
-def _sandboxed(walls: str, line: Sequence[str]) -> list[str]:
-    return [sys.executable, "-I", "-S", str(Path(sandbox.__file__).resolve()), walls, *line]
 
 
 @asynccontextmanager

@@ -124,7 +124,10 @@ class Inspector:
 
     async def _run(self) -> None:
         memory = self._settings.inspection_memory_bytes
-        command = child.Command("worker.engine.inspection", self._folder, threads=1, cuda="", memory=memory)
+        strict = self._settings.sandbox == "strict"
+        command = child.Command(
+            "worker.engine.inspection", self._folder, threads=1, cuda="", memory=memory, strict=strict
+        )
         async with child.running(command) as process:
             code = await self._ended(process)
         if code == EXIT_DISK_FULL:

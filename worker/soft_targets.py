@@ -21,6 +21,14 @@ def folder(settings: Settings) -> Path | None:
     return settings.data / "soft_targets" if settings.soft_target_bytes else None
 
 
+def made(settings: Settings) -> list[Path]:
+    """Make the folder where there is none, and return it (or nothing): a job cannot, behind its walls."""
+    shared = folder(settings)
+    if shared:
+        shared.mkdir(parents=True, exist_ok=True)
+    return [shared] if shared else []
+
+
 def from_job(settings: Settings) -> str:
     """Return the folder as a job's directory sees it: no path of this host gets into published files."""
     shared = folder(settings)

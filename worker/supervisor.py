@@ -200,7 +200,8 @@ class Supervisor:
 
     async def _train(self, relay: Relay) -> int:
         """Run the engine; return its exit code, negative for a signal."""
-        command = child.Command(ENGINE, self._folder, self._slot.threads, self._slot.cuda)
+        shared, strict = soft_targets.made(self._settings), self._settings.sandbox == "strict"
+        command = child.Command(ENGINE, self._folder, self._slot.threads, self._slot.cuda, shared=shared, strict=strict)
         ended = asyncio.Event()
         async with child.running(command) as process, asyncio.TaskGroup() as tasks:
             tasks.create_task(relay.follow(self._settings.relay_seconds, ended))
