@@ -12,8 +12,9 @@ from app.contract.job_file import EXIT_DISK_FULL
 from app.contract.states import FailureCode
 from tests.disks import small_disk
 from tests.engine.folders import make, of_type, start
+from tests.engine.forked import finish
 from tests.engine.test_by_hand import inspect
-from tests.engine.test_resume import LONG, finish
+from tests.engine.test_kills import LONG
 from tests.servers import wait_until
 from worker.engine.checkpoint import unseal
 from worker.engine.failures import failure_of
