@@ -34,6 +34,8 @@ class Command:
     """Folders beside its own that it reads and writes."""
     strict: bool = False
     """Whether it must not run where this host lacks a wall of the sandbox."""
+    kept_open: tuple[int, ...] = ()
+    """Descriptors that the child holds, too: what they lock stays locked until it has ended."""
     extra: Mapping[str, str] = field(default_factory=dict)
 
     def line(self) -> list[str]:
@@ -91,6 +93,7 @@ async def spawn(command: Command) -> Process:
             stdout=log,
             stderr=log,
             start_new_session=True,
+            pass_fds=command.kept_open,
         )
 
 

@@ -1,21 +1,21 @@
 """The slots of this host, and which CUDA device each of them uses. Asks the driver, never torch.
 
-A slot is held by a lock on a file in <data>/devices/: the kernel lets go of it whatever happens to the holder, so two
-workers on one host never put two jobs on one device.
+A slot is a place on a device, held by a lock on a file in <data>/devices/ that is named after the device itself, not
+after what a worker calls it: so two workers on one data folder never put more jobs on a device than either of them
+would. The engine holds the lock together with its slot. The kernel lets go of it when both have ended, whatever
+happened to them: no job is put beside the rest of another.
 """
 
 import fcntl
 import os
-import shutil
-import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from app.settings import Settings
-
-_DRIVER_SECONDS = 20
+from worker import gpus
 
 
 @dataclass(frozen=True)
@@ -25,60 +25,70 @@ class Slot:
     threads: int
     cuda: str | None = None
     """CUDA_VISIBLE_DEVICES of the job; None on a host without CUDA."""
+    locks: tuple[int, ...] = ()
+    """The descriptor that holds its place, for the engine to hold as well."""
 
 
 def cuda_devices() -> list[str]:
     """Return the CUDA devices that this process may use, as CUDA_VISIBLE_DEVICES would name them."""
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is not None:
-        names = [name.strip() for name in chosen.split(",")]
-        return [name for name in names if name and not name.startswith("-")]
-    return [str(number) for number in range(_installed())]
+        # As CUDA has it: what comes after the first that names nothing is not seen.
+        return list(takewhile(_names_something, (name.strip() for name in chosen.split(","))))
+    found = gpus.installed()
+    if not found:
+        return [str(number) for number in range(len(list(Path("/proc/driver/nvidia/gpus").glob("*"))))]
+    return [name for gpu in found for name in gpu.parts or (gpu.index,)]
 
 
-def _installed() -> int:
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
-    try:
-        listed = subprocess.run(  # noqa: S603 - the driver's own program
-            [program, "--list-gpus"], capture_output=True, text=True, timeout=_DRIVER_SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return 0
-    return sum(line.startswith("GPU ") for line in listed.stdout.splitlines())
+def _names_something(name: str) -> bool:
+    return bool(name) and not name.startswith("-")
 
 
 def slot_count(settings: Settings) -> int:
     """Return how many jobs this host runs at once."""
-    return settings.slots or len(cuda_devices()) or 1
+    return _slots(settings, cuda_devices())
 
 
-def threads_of_a_job(settings: Settings) -> int:
+def _slots(settings: Settings, devices: Sequence[str]) -> int:
+    return settings.slots or len(devices) or 1
+
+
+def _threads(settings: Settings, slots: int) -> int:
     """Return the cores of this host divided by its slots: more threads than cores cost a job most of its speed."""
-    return settings.threads or max(1, len(os.sched_getaffinity(0)) // slot_count(settings))
+    return settings.threads or max(1, len(os.sched_getaffinity(0)) // slots)
 
 
 @contextmanager
 def take_slot(settings: Settings) -> Iterator[Slot | None]:
     """Hold a slot; None where every device is taken."""
-    threads, devices = threads_of_a_job(settings), cuda_devices()
+    devices = cuda_devices()
+    slots = _slots(settings, devices)
+    threads = _threads(settings, slots)
     if not devices:
         yield Slot(threads)
         return
-    with _first_free(settings.data / "devices", slot_count(settings)) as number:
-        yield None if number is None else Slot(threads, devices[number % len(devices)])
+    with _first_free(settings.data / "devices", _places(devices, slots)) as taken:
+        yield Slot(threads, taken[0], (taken[1],)) if taken else None
+
+
+def _places(devices: Sequence[str], slots: int) -> list[tuple[str, str]]:
+    """Return a device and a place on it for each slot: each device gets its first job before any its second."""
+    known = gpus.installed()
+    turns = ((devices[number % len(devices)], number // len(devices)) for number in range(slots))
+    return [(name, f"{gpus.identity(name, known)}.{turn}".replace("/", "_")) for name, turn in turns]
 
 
 @contextmanager
-def _first_free(folder: Path, count: int) -> Iterator[int | None]:
+def _first_free(folder: Path, places: Sequence[tuple[str, str]]) -> Iterator[tuple[str, int] | None]:
+    """Hold the first place that nobody does: its device, and the descriptor that holds it."""
     folder.mkdir(parents=True, exist_ok=True)
-    for number in range(count):
-        with (folder / f"slot-{number}").open("ab") as file:
+    for device, place in places:
+        with (folder / place).open("ab") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue
-            yield number
+            yield device, file.fileno()
             return
     yield None

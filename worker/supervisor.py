@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import logs
 from app.contract.disks import no_room
 from app.contract.errors import Conflict, ServiceUnavailable, StorageFull
-from app.contract.events import Notice
+from app.contract.events import Failed, Notice
 from app.contract.job_file import (
     EXIT_DISK_FULL,
     EXIT_DONE,
@@ -38,6 +38,7 @@ from worker.devices import Slot
 from worker.exchange import Exchange
 from worker.folders import inherit, job_folder, remove, strip
 from worker.lease import OUTAGES, HeldLease
+from worker.oom import OomWatch
 from worker.publish import store_products
 from worker.relay import EVENTS, Relay
 from worker.tail import finished, write_whole
@@ -45,6 +46,7 @@ from worker.waiting import happens
 
 ENGINE = "worker.engine"
 """The module that runs a job's directory."""
+_KILLED = "Memory ran out on the worker's host, or in its container, and the kernel killed the engine"
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +92,7 @@ class Supervisor:
         self._folder = job_folder(settings, held.lease.job_id)
         self._exchange = Exchange(held, store, settings)
         self._stop, self._over = stop, asyncio.Event()
+        self._oom = OomWatch()
         self._tried_before: list[str] = []
 
     async def see_through(self) -> None:
@@ -201,15 +204,22 @@ class Supervisor:
     async def _train(self, relay: Relay) -> int:
         """Run the engine; return its exit code, negative for a signal."""
         shared, strict = soft_targets.made(self._settings), self._settings.sandbox == "strict"
-        command = child.Command(ENGINE, self._folder, self._slot.threads, self._slot.cuda, shared=shared, strict=strict)
-        ended = asyncio.Event()
+        command = child.Command(
+            ENGINE, self._folder, self._slot.threads, self._slot.cuda,
+            shared=shared, strict=strict, kept_open=self._slot.locks,
+        )  # fmt: skip
+        ended, self._oom = asyncio.Event(), OomWatch()
         async with child.running(command) as process, asyncio.TaskGroup() as tasks:
             tasks.create_task(relay.follow(self._settings.relay_seconds, ended))
             tasks.create_task(self._end_when_asked(process, ended))
             try:
-                return await process.wait()
+                code = await process.wait()
             finally:
                 ended.set()
+        if not self._oom.blames_memory(code):
+            return code
+        relay.failed = Failed(code=FailureCode.OUT_OF_MEMORY, detail=_KILLED)
+        return EXIT_OUT_OF_MEMORY
 
     async def _end_when_asked(self, process: asyncio.subprocess.Process, ended: asyncio.Event) -> None:
         stop = asyncio.ensure_future(self._stop.wait())
@@ -237,7 +247,7 @@ class Supervisor:
             detail = relay.failed.detail if relay.failed else "the engine ran out of memory"
             await self._fail(FailureCode.OUT_OF_MEMORY, f"{detail} (micro-batches were halved {MOST_HALVINGS} times)")
         else:
-            await self._charge(child.how_it_ended(code))
+            await self._charge(child.how_it_ended(code) + self._oom.remark(code))
 
     async def _publish(self) -> None:
         done = finished(self._folder / EVENTS)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 stopped: list[bool] = []
+eaten: list[bytes] = []
 
 
 def write(argument: str) -> None:
@@ -36,6 +37,11 @@ def wait_for(name: str) -> None:
         time.sleep(0.02)
 
 
+def eat(size: int) -> None:
+    """Take so many bytes of memory, for real."""
+    eaten.append(b"x" * size)
+
+
 def end_when_asked(code: int) -> None:
     wait_for_sigterm(30)
     sys.exit(code)
@@ -55,6 +61,8 @@ VERBS: dict[str, Callable[[Any], object]] = {
     "wait for": wait_for,
     "end when asked": end_when_asked,
     "sleep": time.sleep,
+    "eat": eat,
+    "score": lambda name: Path(name).write_text(Path("/proc/self/oom_score_adj").read_text()),
     "environment": show_environment,
     "make": make,
     "die": lambda number: os.kill(os.getpid(), number),

@@ -59,6 +59,7 @@ def enter(walls: Walls) -> None:
         raise TooOpen(f"this host lacks {', '.join(lacking)}")
     limits.die_with(walls.parent)
     limits.gain_no_privileges()
+    limits.go_first()
     limits.bound(walls.memory)
     if "landlock" not in lacking:
         landlock.enter(_readable(walls), [Path(path) for path in (*walls.write, *_SINKS)], _devices(walls))
