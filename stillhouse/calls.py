@@ -116,6 +116,10 @@ def drain(worker: str, running: Running) -> Call[Worker]:
     return Call("POST", f"/v1/workers/{worker}/drain", Worker.model_validate_json, body={"running": running})
 
 
+def undrain(worker: str) -> Call[Worker]:
+    return Call("POST", f"/v1/workers/{worker}/undrain", Worker.model_validate_json)
+
+
 def logs(job: str) -> Call[str]:
     return Call("GET", f"/v1/jobs/{job}/logs", lambda content: content.decode(errors="replace"))
 

@@ -46,6 +46,7 @@ app.command()(results.download)
 app.command()(results.report)
 app.command()(workers.workers)
 app.command()(workers.drain)
+app.command()(workers.undrain)
 app.command("upload-model")(uploads.upload_model)
 app.command("upload-dataset")(uploads.upload_dataset)
 

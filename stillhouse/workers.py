@@ -1,4 +1,4 @@
-"""Who takes jobs: `client.workers`."""
+"""Who does the work: `client.workers`."""
 
 from app.contract.resources import Page
 from app.contract.workers import Running, Worker
@@ -13,7 +13,7 @@ class Workers:
         self._transport = transport
 
     def list(self) -> list[Worker]:
-        """Return every worker, with its devices and its jobs."""
+        """Return every worker, with its role, its devices and its jobs."""
         return self._transport.send(calls.get("/v1/workers", Page[Worker])).data
 
     def drain(self, worker: Worker | str, *, running: Running = "finish") -> Worker:
@@ -21,4 +21,12 @@ class Workers:
 
         `running`: `finish` lets those that it is at come to their end, `checkpoint` gives them back to the queue.
         """
-        return self._transport.send(calls.drain(worker if isinstance(worker, str) else worker.id, running))
+        return self._transport.send(calls.drain(_id(worker), running))
+
+    def undrain(self, worker: Worker | str) -> Worker:
+        """Have a worker take jobs again; safe to repeat. Raises Conflict where it is lost."""
+        return self._transport.send(calls.undrain(_id(worker)))
+
+
+def _id(worker: Worker | str) -> str:
+    return worker if isinstance(worker, str) else worker.id

@@ -35,24 +35,25 @@ def main(arguments: list[str] | None = None) -> None:
     _check_schema(settings)
     from worker.celery_app import celery  # noqa: PLC0415 - --help and the errors above need no Celery
 
-    if role == "distill":
-        _be_present(settings)
+    _be_present(settings, role)
     celery.worker_main(_distill(settings) if role == "distill" else _housekeeping())
 
 
-def _be_present(settings: Settings) -> None:
-    """Have the worker tell that it is there, from when it takes jobs to its end; and heed a wish to drain it."""
+def _be_present(settings: Settings, role: str) -> None:
+    """Have the worker tell that it is there, from when it takes work to its end; and heed a wish to drain it."""
     from celery.signals import worker_ready, worker_shutdown  # noqa: PLC0415 - as above
 
-    from worker.celery_app import draining, shutdown  # noqa: PLC0415
-    from worker.presence import Presence  # noqa: PLC0415
+    from worker.celery_app import drain  # noqa: PLC0415
+    from worker.presence import Presence, describe  # noqa: PLC0415
 
     def ready(sender: Any, **_: Any) -> None:
-        def drain(running: str) -> None:
-            (shutdown if running == "checkpoint" else draining).announce()
-            sender.call_soon(sender.cancel_task_queue, DISTILL_QUEUE)  # hints are for those who take them
+        def heed(wish: str | None) -> None:
+            drain.heed(wish)
+            # Hints are for those who take them.
+            sender.call_soon(sender.cancel_task_queue if wish else sender.add_task_queue, DISTILL_QUEUE)
 
-        presence = Presence(settings, sender.hostname, drain)
+        slots = slot_count(settings) if role == "distill" else _HOUSEKEEPERS
+        presence = Presence(settings, describe(sender.hostname, role, slots), heed)
         worker_shutdown.connect(lambda **_: presence.end(), weak=False)
         presence.start()
 

@@ -20,14 +20,14 @@ from celery.signals import beat_embedded_init, setup_logging, worker_shutting_do
 from app import logs
 from app.queue import HOUSEKEEPING_QUEUE, create_celery
 from app.settings import Settings
+from worker.drain import Drain
 from worker.shutdown import Shutdown
 
 _PR_SET_PDEATHSIG = 1
 
 shutdown = Shutdown()
 """Made before Celery forks its slots, so that all of them share it."""
-draining = Shutdown()
-"""Announced where the jobs at hand may come to their end, but no more are taken."""
+drain = Drain()
 
 
 def create_consumer(settings: Settings) -> Celery:

@@ -11,6 +11,7 @@ from app.settings import Settings
 from app.store import Store
 from worker import inspector, supervisor
 from worker.devices import take_slot
+from worker.drain import Drain
 from worker.janitor import Janitor
 from worker.shutdown import Shutdown
 
@@ -36,11 +37,11 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
         await bell.close()
 
 
-async def distill(settings: Settings, worker: str, shutdown: Shutdown, draining: Shutdown) -> str | None:
+async def distill(settings: Settings, worker: str, shutdown: Shutdown, drain: Drain) -> str | None:
     """Take one job and see it through; return its id, None where nothing was due, no device free, or none wanted."""
     stop = asyncio.Event()
-    with shutdown.sets(stop), take_slot(settings) as slot:
-        if slot is None or shutdown.announced() or draining.announced():
+    with shutdown.sets(stop), drain.checkpoint.sets(stop), take_slot(settings) as slot:
+        if slot is None or shutdown.announced() or drain.begun.announced():
             return None
         async with open_house(settings) as house:
             return await supervisor.distill(house.database, house.store, settings, slot, worker, stop)

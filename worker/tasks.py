@@ -6,13 +6,13 @@ from typing import Any
 
 from app.settings import Settings
 from worker import errands
-from worker.celery_app import celery, draining, shutdown
+from worker.celery_app import celery, drain, shutdown
 
 
 @celery.task(name="stillhouse.distill", bind=True)  # type: ignore[untyped-decorator]
 def distill(self: Any, _hint: str = "") -> None:
     """Run one job."""
-    asyncio.run(errands.distill(Settings(), f"{self.request.hostname}/{os.getpid()}", shutdown, draining))
+    asyncio.run(errands.distill(Settings(), f"{self.request.hostname}/{os.getpid()}", shutdown, drain))
 
 
 @celery.task(name="stillhouse.inspect")  # type: ignore[untyped-decorator]

@@ -97,6 +97,7 @@ class Installation(Collector):
         if self._found:
             for family in (_jobs, _queue, _oldest, _lost, _slots, _busy, _steps, _samples):
                 yield family(self._found)
+            yield from _gpus(self._found)
 
 
 def _gauge(name: str, text: str, label: str, values: Iterable[tuple[str, float]]) -> Metric:
@@ -132,6 +133,23 @@ def _slots(found: Numbers) -> Metric:
 
 def _busy(found: Numbers) -> Metric:
     return _gauge("busy_slots", "Jobs that the workers of a host hold.", "host", found.jobs_by_host.items())
+
+
+def _gpus(found: Numbers) -> Iterator[Metric]:
+    """Yield what drivers tell of GPUs; nothing of what they do not."""
+    for name, text, field in _OF_A_GPU:
+        family = GaugeMetricFamily(f"stillhouse_gpu_{name}", text, labels=["host", "gpu"])
+        for (host, gpu), use in found.gpus.items():
+            if (value := getattr(use, field)) is not None:
+                family.add_metric([host, gpu], value)
+        yield family
+
+
+_OF_A_GPU = (
+    ("memory_used_bytes", "Memory of a GPU that is taken, by whatever program.", "memory_used"),
+    ("memory_total_bytes", "Memory of a GPU.", "memory_total"),
+    ("utilization_ratio", "Share of the last moment in which anything ran on a GPU.", "utilization"),
+)
 
 
 def _steps(found: Numbers) -> Metric:

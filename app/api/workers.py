@@ -1,4 +1,4 @@
-"""/v1/workers: who takes jobs, and how to empty one."""
+"""/v1/workers: who does the work, and how to empty one."""
 
 from typing import Annotated
 
@@ -21,7 +21,10 @@ _FINISH = WorkerDrain()
 
 @router.get("", summary="List workers", responses=errors())
 async def list_workers(session: Reading, settings: SettingsDep) -> Page[Worker]:
-    """Who is there, on which devices, and at which jobs. One that was killed is `lost`, and forgotten after a day."""
+    """Who is there, in which role, on which devices, and at which jobs.
+
+    One that was killed is `lost`, and forgotten after a day.
+    """
     return Page(data=await service.listed(session, settings.lease_seconds), has_more=False, next_cursor=None)
 
 
@@ -34,7 +37,17 @@ async def drain_worker(
 ) -> Worker:
     """Have a worker take no more jobs, within seconds: before its host is shut down, for example.
 
-    It is `drained` once it has none left, and stays so until it is stopped; started again, it takes jobs again. Safe to
-    repeat: `checkpoint` after `finish` has it give back what it is still at. 409 where the worker is lost.
+    It is `drained` once it has none left, and stays so until it is undrained, or stopped and started again. Safe to
+    repeat: `checkpoint` after `finish` has it give back what it is still at. 409 where the worker is lost, or takes no
+    jobs anyway.
     """
     return await service.drain(session, worker_id, wanted.running, settings.lease_seconds)
+
+
+@router.post("/{worker_id}/undrain", status_code=202, summary="Undrain a worker", responses=errors(404, 409))
+async def undrain_worker(worker_id: WorkerId, session: Writing, settings: SettingsDep) -> Worker:
+    """Have a worker that was drained take jobs again, within seconds. Safe to repeat.
+
+    Jobs that it was told to give back are given back all the same. 409 where the worker is lost, or takes no jobs anyway.
+    """
+    return await service.undrain(session, worker_id, settings.lease_seconds)

@@ -11,11 +11,20 @@ from app.contract.resources import Resource
 Running = Literal["finish", "checkpoint"]
 
 
+class Role(StrEnum):
+    """What a worker is for."""
+
+    DISTILL = "distill"
+    """It takes distillation jobs."""
+    HOUSEKEEPING = "housekeeping"
+    """It inspects uploads and sweeps up."""
+
+
 class WorkerState(StrEnum):
     """How a worker stands."""
 
     READY = "ready"
-    """It takes jobs."""
+    """It takes work."""
     DRAINING = "draining"
     """It takes no more, and has some left."""
     DRAINED = "drained"
@@ -34,17 +43,37 @@ class WorkerDrain(BaseModel):
     go back to the queue, for other workers."""
 
 
+class DeviceUse(BaseModel):
+    """How a GPU is used, by whatever program, when its driver was last asked."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    device: str
+    """As in `devices`."""
+    gpu: str
+    """The driver's number of it on its host."""
+    name: str
+    memory_used: int | None
+    """Bytes; null where the driver does not tell."""
+    memory_total: int | None
+    utilization: float | None
+    """Share of the last moment, at most a second, in which anything ran on it: 0 to 1."""
+
+
 class Worker(Resource):
-    """A process that takes distillation jobs."""
+    """A process that does the service's work."""
 
     id: str
+    role: Role
     name: str
     """As in its log, and in the events of its jobs."""
     state: WorkerState
     devices: list[str]
-    """`cuda:0` and so on; `cpu` on a host without CUDA."""
+    """`cuda:0` and so on; `cpu` on a host without CUDA; empty where it needs none."""
+    device_use: list[DeviceUse]
+    """Of those that tell: not of parts of a GPU (MIG), nor without the driver's `nvidia-smi`."""
     slots: int
-    """Jobs that it runs at once."""
+    """Jobs, or inspections, that it does at once."""
     jobs: list[str]
     """The ids of those that it is at."""
     started_at: datetime

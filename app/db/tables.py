@@ -224,14 +224,17 @@ class SoftTargets(Base):
 
 
 class Worker(Base):
-    """A process that takes jobs, for as long as it is heard of."""
+    """A process that does the service's work, for as long as it is heard of."""
 
     __tablename__ = "workers"
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     name: Mapped[str] = mapped_column(String(200))
     """`jobs.worker` is this, a slash, and the slot's process id."""
+    role: Mapped[str] = mapped_column(String(16), default="distill")
     devices: Mapped[list[str]] = mapped_column(Json)
+    device_use: Mapped[list[dict[str, Any]]] = mapped_column(Json, default=list)
+    """`app.contract.workers.DeviceUse` of each device that tells."""
     slots: Mapped[int] = mapped_column(Integer)
     drain: Mapped[str | None] = mapped_column(String(16))
     """It shall take no more jobs, and finish or checkpoint those that it is at."""

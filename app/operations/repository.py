@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contract.states import LEASED, JobState
+from app.contract.workers import DeviceUse, Role
 from app.db.base import db_now
 from app.db.tables import Job, JobEvent, Worker
 
@@ -63,7 +64,14 @@ class OperationsRepository:
     async def slots(self, lost_after: float) -> dict[str, int]:
         """Return how many jobs each worker takes at once, by its name; those not heard of for so long are lost."""
         query = select(Worker.name, Worker.slots).where(Worker.seen_at >= db_now(-lost_after))
+        query = query.where(Worker.role == Role.DISTILL)
         return {row.name: row.slots for row in await self.session.execute(query)}
+
+    async def devices(self, lost_after: float) -> list[tuple[str, DeviceUse]]:
+        """Return (worker's name, device) for each device that tells; a newer report comes after an older one."""
+        query = select(Worker.name, Worker.device_use).where(Worker.seen_at >= db_now(-lost_after))
+        rows = await self.session.execute(query.order_by(Worker.seen_at))
+        return [(row.name, DeviceUse.model_validate(use)) for row in rows for use in row.device_use]
 
     async def last_steps(self) -> Sequence[StepSeen]:
         """Return the newest reports of the jobs that run, each job's in order."""

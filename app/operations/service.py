@@ -7,6 +7,7 @@ from itertools import groupby
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.contract.workers import DeviceUse
 from app.operations.repository import OperationsRepository, StepSeen, Waiting
 
 
@@ -27,6 +28,8 @@ class Numbers:
     attempts_lost: int
     jobs_by_host: dict[str, int]
     slots_by_host: dict[str, int]
+    gpus: dict[tuple[str, str], DeviceUse]
+    """By host and number; several workers may see the same one."""
     paces: Sequence[Pace]
 
 
@@ -39,16 +42,21 @@ async def numbers(session: AsyncSession, lost_after: float) -> Numbers:
         attempts_lost=await repository.attempts_lost(),
         jobs_by_host=_by_host((slot.rpartition("/")[0], jobs) for slot, jobs in (await repository.held()).items()),
         slots_by_host=_by_host((await repository.slots(lost_after)).items()),
+        gpus={(_host(worker), use.gpu): use for worker, use in await repository.devices(lost_after)},
         paces=_paces(await repository.last_steps()),
     )
 
 
 def _by_host(counts: Iterable[tuple[str, int]]) -> dict[str, int]:
-    """Add up the workers of a host: a worker's name is `<node>@<host>`."""
+    """Add up the workers of a host."""
     hosts: Counter[str] = Counter()
     for worker, count in counts:
-        hosts[worker.rpartition("@")[2]] += count
+        hosts[_host(worker)] += count
     return hosts
+
+
+def _host(worker: str) -> str:
+    return worker.rpartition("@")[2]  # `<node>@<host>`
 
 
 def _paces(steps: Sequence[StepSeen]) -> list[Pace]:

@@ -1,6 +1,7 @@
 """Every SQL statement about workers. They belong to the installation, not to a tenant."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -30,12 +31,13 @@ class WorkerRepository:
         rows = await self.session.execute(select(Job.worker, Job.id).where(live).order_by(Job.id))
         return [(row.worker, row.id) for row in rows if row.worker]
 
-    async def see(self, worker_id: str) -> bool:
-        """Note that a worker is there; False where it is not known."""
-        statement = update(Worker).where(Worker.id == worker_id).values(seen_at=db_now()).returning(Worker.id)
+    async def see(self, worker_id: str, device_use: list[dict[str, Any]]) -> bool:
+        """Note that a worker is there, and how its devices are used; False where it is not known."""
+        seen = update(Worker).where(Worker.id == worker_id).values(seen_at=db_now(), device_use=device_use)
+        statement = seen.returning(Worker.id)
         return (await self.session.execute(statement)).scalar_one_or_none() is not None
 
-    async def set_drain(self, worker_id: str, running: str) -> None:
+    async def set_drain(self, worker_id: str, running: str | None) -> None:
         await self.session.execute(update(Worker).where(Worker.id == worker_id).values(drain=running))
 
     async def forget(self, *, worker_id: str | None = None, silent_for: float = 0.0) -> int:

@@ -1,9 +1,9 @@
-"""Who takes jobs: workers say that they are there, and are told when they shall take no more."""
+"""Who does the work: workers say that they are there, and are told when they shall take no more jobs."""
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contract.errors import Conflict, NotFound
-from app.contract.workers import Running, Worker, WorkerState
+from app.contract.workers import DeviceUse, Role, Running, Worker, WorkerState
 from app.db import tables
 from app.workers.repository import WorkerRepository
 
@@ -22,25 +22,42 @@ async def drain(session: AsyncSession, worker_id: str, running: Running, lost_af
 
     Raises NotFound, Conflict where it is lost.
     """
+    row = await _listening(session, worker_id, lost_after)
+    return await _wish(session, row, "checkpoint" if row.drain == "checkpoint" else running)
+
+
+async def undrain(session: AsyncSession, worker_id: str, lost_after: float) -> Worker:
+    """Have a worker take jobs again. Safe to repeat. Raises NotFound, Conflict where it is lost."""
+    return await _wish(session, await _listening(session, worker_id, lost_after), None)
+
+
+async def _listening(session: AsyncSession, worker_id: str, lost_after: float) -> tables.Worker:
     repository = WorkerRepository(session)
     row = await repository.get(worker_id)
     if row is None:
         raise NotFound(f"there is no worker {worker_id}")
+    if row.role != Role.DISTILL:
+        raise Conflict(f"a {row.role} worker takes no jobs: it can be stopped at any time")
     if row.id in await repository.silent(lost_after):
         raise Conflict("the worker is lost: nobody hears the wish")
-    if row.drain != "checkpoint":
-        await repository.set_drain(worker_id, running)
-        await session.refresh(row)
+    return row
+
+
+async def _wish(session: AsyncSession, row: tables.Worker, running: str | None) -> Worker:
+    repository = WorkerRepository(session)
+    await repository.set_drain(row.id, running)
+    await session.refresh(row)
     return _shown(row, await repository.jobs(), lost=False)
 
 
 async def beat(session: AsyncSession, me: tables.Worker) -> str | None:
-    """Note that a worker is there; return how it is to be drained, or None."""
+    """Note that a worker is there, and how its devices are used; return how it is to be drained, or None."""
     repository = WorkerRepository(session)
-    if await repository.see(me.id):
+    if await repository.see(me.id, me.device_use or []):
         row = await repository.get(me.id)
         return row.drain if row else None
-    session.add(tables.Worker(id=me.id, name=me.name, devices=me.devices, slots=me.slots))
+    known = ("id", "name", "role", "devices", "device_use", "slots")
+    session.add(tables.Worker(**{field: value for field in known if (value := getattr(me, field)) is not None}))
     return None
 
 
@@ -59,8 +76,10 @@ def _shown(row: tables.Worker, held: list[tuple[str, str]], *, lost: bool) -> Wo
     return Worker(
         id=row.id,
         name=row.name,
+        role=Role(row.role),
         state=_state(row, jobs, lost=lost),
         devices=row.devices,
+        device_use=[DeviceUse.model_validate(use) for use in row.device_use],
         slots=row.slots,
         jobs=jobs,
         started_at=row.started_at,

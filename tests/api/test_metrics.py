@@ -51,6 +51,9 @@ def test_requests_are_counted_by_operation_and_never_by_path(house: House) -> No
     assert sum(value for (_, status), value in requests.items() if status == "405") == 1
 
 
+GPU = {"device": "cuda:0", "gpu": "1", "name": "H", "memory_used": 2**36, "memory_total": None, "utilization": 0.25}
+
+
 def test_queue_jobs_and_hosts(house: House) -> None:
     first = house.submit()["id"]
     house.submit()
@@ -59,7 +62,9 @@ def test_queue_jobs_and_hosts(house: House) -> None:
     async def act(database: Database, _: Store) -> None:
         async with database.transaction() as session:
             for name in ("distill-1@north", "distill-2@north"):
-                await workers.beat(session, Worker(id=name, name=name, devices=["0", "1"], slots=2))
+                await workers.beat(session, Worker(id=name, name=name, devices=["0", "1"], slots=2, device_use=[GPU]))
+            keeper = Worker(id="keeper", name="housekeeping-1@north", role="housekeeping", devices=[], slots=2)
+            await workers.beat(session, keeper)
             lease = await leases.claim(session, "distill-1@north/7", 60)
             assert lease
             assert lease.job_id == first
@@ -76,12 +81,16 @@ def test_queue_jobs_and_hosts(house: House) -> None:
     assert 7190 < found["stillhouse_queue_oldest_seconds", ""] < 7300
     assert (found["stillhouse_slots", "north"], found["stillhouse_busy_slots", "north"]) == (4, 1)
     assert found["stillhouse_attempts_lost",] == 0
+    assert found["stillhouse_gpu_memory_used_bytes", "1", "north"] == 2**36
+    assert found["stillhouse_gpu_utilization_ratio", "1", "north"] == 0.25
+    assert ("stillhouse_gpu_memory_total_bytes", "1", "north") not in found
 
 
 def test_an_empty_house_waits_for_nothing(house: House) -> None:
     found = scrape(house.client)
     assert (found["stillhouse_queue_jobs", ""], found["stillhouse_queue_oldest_seconds", ""]) == (0, 0)
     assert found["stillhouse_samples_per_second",] == 0
+    assert not any(name.startswith("stillhouse_gpu") for name, *_ in found)
 
 
 def test_lost_attempts(house: House) -> None:

@@ -15,10 +15,14 @@ from tests.api.conftest import House
 ID = "wrk_" + "0" * 32
 
 
-def be_there(house: House, *, at_work: bool = False) -> None:
+USE = [{"device": "cuda:0", "gpu": "3", "name": "H", "memory_used": 5, "memory_total": None, "utilization": 0.5}]
+
+
+def be_there(house: House, *, role: str = "distill", at_work: bool = False) -> None:
     async def act(database: Database, _: Store) -> None:
         async with database.transaction() as session:
-            await service.beat(session, Worker(id=ID, name="distill-1@host", devices=["cuda:0"], slots=1))
+            me = Worker(id=ID, name=f"{role}-1@host", role=role, devices=["cuda:0"], device_use=USE, slots=1)
+            await service.beat(session, me)
             if at_work:
                 assert await leases.claim(session, "distill-1@host/7", 30)
 
@@ -35,6 +39,7 @@ def test_workers_are_listed_with_their_jobs(house: House) -> None:
     be_there(house, at_work=True)
     [one] = listed(house)
     assert (one["id"], one["name"], one["state"], one["devices"]) == (ID, "distill-1@host", "ready", ["cuda:0"])
+    assert (one["role"], one["device_use"]) == ("distill", USE)
     assert one["jobs"] == [job["id"]]
     be_there(house)
     assert len(listed(house)) == 1
@@ -49,11 +54,40 @@ def test_draining_is_safe_to_repeat(house: House) -> None:
         assert (answer.status_code, answer.json()["state"]) == (202, "drained")
     assert house.client.post(path, json={"running": "now"}).json()["errors"][0]["pointer"] == "/running"
 
-    async def wish(database: Database, _: Store) -> str | None:
+    assert wish(house) == "checkpoint"  # what is given back stays so
+
+
+def wish(house: House) -> str | None:
+    async def ask(database: Database, _: Store) -> str | None:
         async with database.transaction() as session:
             return await service.beat(session, Worker(id=ID))
 
-    assert house.work(wish) == "checkpoint"  # what is given back stays so
+    return house.work(ask)
+
+
+def test_undraining_is_safe_to_repeat(house: House) -> None:
+    path = f"/v1/workers/{ID}/undrain"
+    assert house.client.post(path).status_code == 404
+    be_there(house)
+    house.client.post(f"/v1/workers/{ID}/drain", json={"running": "checkpoint"})
+    for _ in range(2):
+        answer = house.client.post(path)
+        assert (answer.status_code, answer.json()["state"]) == (202, "ready")
+        assert wish(house) is None
+    house.client.post(f"/v1/workers/{ID}/drain")
+    assert wish(house) == "finish"
+
+
+def test_housekeepers_are_listed_and_not_drained(house: House) -> None:
+    be_there(house, role="housekeeping")
+    [one] = listed(house)
+    assert (one["role"], one["state"]) == ("housekeeping", "ready")
+    for verb in ("drain", "undrain"):
+        answer = house.client.post(f"/v1/workers/{ID}/{verb}")
+        assert (answer.status_code, answer.json()["detail"].split(":")[0]) == (
+            409,
+            "a housekeeping worker takes no jobs",
+        )
 
 
 def test_a_lost_worker_is_not_drained(house: House) -> None:
@@ -65,4 +99,5 @@ def test_a_lost_worker_is_not_drained(house: House) -> None:
 
     house.work(fall_silent)
     assert listed(house)[0]["state"] == "lost"
-    assert house.client.post(f"/v1/workers/{ID}/drain").status_code == 409
+    for verb in ("drain", "undrain"):
+        assert house.client.post(f"/v1/workers/{ID}/{verb}").status_code == 409

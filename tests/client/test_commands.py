@@ -68,14 +68,20 @@ def test_a_wish_is_passed_on(stillhouse, script, answers, verb, state):
     assert stillhouse(verb, answers.JOB).stdout == f"{answers.JOB} is {state}\n"
 
 
+SHOWN = ["distill", "ready", "cuda:0", "1", "-"]
+
+
 def test_workers_are_listed_and_drained(stillhouse, script, answers):
     one = {"id": "wrk_1", "name": "distill-1@host", "state": "ready", "devices": ["cuda:0"], "slots": 1, "jobs": []}
+    one |= {"role": "distill", "device_use": []}
     one |= {"started_at": "2026-01-01T00:00:00Z", "seen_at": "2026-01-01T00:00:00Z"}
     script.on("GET", "/v1/workers", answers.json(page(one)))
-    assert stillhouse("workers").stdout.splitlines()[1].split() == ["wrk_1", "ready", "cuda:0", "1", "-", one["name"]]
+    assert stillhouse("workers").stdout.splitlines()[1].split() == ["wrk_1", *SHOWN, one["name"]]
     script.on("POST", "/v1/workers/wrk_1/drain", answers.json({**one, "state": "drained"}, 202))
     assert stillhouse("drain", "wrk_1", "--checkpoint").stdout == "wrk_1 is drained\n"
     assert json.loads(script.asked[-1].body) == {"running": "checkpoint"}
+    script.on("POST", "/v1/workers/wrk_1/undrain", answers.json(one, 202))
+    assert stillhouse("undrain", "wrk_1").stdout == "wrk_1 is ready\n"
 
 
 def test_retry_prints_the_new_id(stillhouse, script, answers):

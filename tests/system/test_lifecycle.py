@@ -55,6 +55,7 @@ def test_a_cancelled_job_is_tried_again(client: Stillhouse, made: dict[str, Any]
     assert job.retry().wait().resource.retry_of == job.id
 
 
-def test_the_worker_is_there(client: Stillhouse) -> None:
-    [worker] = client.workers.list()
-    assert (worker.state, worker.slots) == ("ready", 1)
+def test_the_workers_are_there(client: Stillhouse) -> None:
+    distill, housekeeping = sorted(client.workers.list(), key=lambda one: one.role)
+    assert (distill.role, distill.state, distill.slots, len(distill.devices)) == ("distill", "ready", 1, 1)
+    assert (housekeeping.role, housekeeping.state, housekeeping.devices) == ("housekeeping", "ready", [])

@@ -14,7 +14,7 @@ TEACHER = Path(samples.__file__).with_name("teacher.safetensors")
 LAST = ("delete_",)
 """Deleting comes after everything that looks."""
 
-FOR_REAL = {"drain_worker"}
+FOR_REAL = {"drain_worker", "undrain_worker"}
 """What would take from the other tests what they stand on."""
 
 

@@ -61,6 +61,21 @@ def test_a_listing_is_read_with_the_parts_of_each_gpu() -> None:
     assert gpus.parse_list("No devices were found\n") == []
 
 
+def test_what_a_driver_does_not_tell_is_none() -> None:
+    busy, silent = (use for _, use in gpus.parse_use(nvidia.USED))
+    assert (busy.gpu, busy.memory_used, busy.memory_total, busy.utilization) == ("0", 61035 << 20, 81559 << 20, 0.97)
+    assert (silent.gpu, silent.memory_used, silent.memory_total, silent.utilization) == ("1", None, 81559 << 20, None)
+    assert gpus.parse_use("No devices were found\n\n0, GPU-1, cut sho") == []
+
+
+def test_the_use_of_a_workers_own_gpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert gpus.in_use(["cpu"]) == []
+    monkeypatch.setenv("PATH", nvidia.search_path(tmp_path, nvidia.TWO, nvidia.USED))
+    assert [(use.device, use.gpu) for use in gpus.in_use(["cuda:GPU-7b9d", "cuda:7"])] == [("cuda:GPU-7b9d", "1")]
+    monkeypatch.setenv("PATH", nvidia.search_path(tmp_path, nvidia.CUT, nvidia.USED))
+    assert gpus.in_use([f"cuda:{gpus.parse_list(nvidia.CUT)[0].parts[0]}"]) == []
+
+
 def test_a_gpu_that_is_cut_gives_its_parts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     nvidia.install(monkeypatch, tmp_path, nvidia.CUT)
     assert cuda_devices() == [*gpus.installed()[0].parts, "1"]

@@ -1,16 +1,19 @@
 """Real workers that say that they are there, and that are drained."""
 
 import signal
+from pathlib import Path
 
 import pytest
 
 from app.contract.states import JobState
-from app.contract.workers import Running, Worker, WorkerState
+from app.contract.workers import Role, Running, Worker, WorkerState
 from app.workers import service
+from tests.worker import nvidia
 from tests.worker.conftest import House
 from tests.worker.training import ENDLESS, LONG, at_work, over
 from tests.worker.waiting import eventually
 from tests.worker.workers import worker
+from worker import errands
 
 pytestmark = pytest.mark.anyio
 
@@ -47,6 +50,40 @@ async def test_a_drained_worker_finishes_its_job_and_takes_no_more(house: House)
     assert await listed(house) == []
     with worker(house.settings):  # another one is not concerned
         await over(house, left)
+
+
+async def undrain(house: House) -> Worker:
+    [one] = await listed(house)
+    async with house.database.transaction() as session:
+        return await service.undrain(session, one.id, house.settings.lease_seconds)
+
+
+async def test_a_worker_that_was_drained_takes_jobs_again(house: House) -> None:
+    [job_id] = await house.submit(training=LONG)
+    with worker(house.settings):
+        await at_work(house, job_id)
+        await drain(house, "checkpoint")
+        await eventually(lambda: stands(house, WorkerState.DRAINED), what="the worker's emptiness")
+        assert (await house.job(job_id)).state == JobState.QUEUED
+        assert (await undrain(house)).state == WorkerState.READY
+        await eventually(lambda: sweep_until_over(house, job_id), what="the end of the job")
+    job = await house.job(job_id)
+    assert (job.state, job.attempt, job.losses) == (JobState.SUCCEEDED, 2, 0)
+
+
+async def sweep_until_over(house: House, job_id: str) -> bool:
+    await errands.sweep_up(house.settings)
+    return await house.is_over(job_id)
+
+
+async def test_every_role_is_listed_and_gpus_are_told_of(house: House, tmp_path: Path) -> None:
+    seen = {"PATH": nvidia.search_path(tmp_path, nvidia.TWO, nvidia.USED), "CUDA_VISIBLE_DEVICES": "1,0"}
+    with worker(house.settings, "housekeeping", ready=False), worker(house.settings, ready=False, **seen):
+        await eventually(lambda: stands(house, WorkerState.READY, WorkerState.READY), what="both workers' first words")
+        distill, housekeeping = sorted(await listed(house), key=lambda one: one.role)
+    assert (housekeeping.role, housekeeping.devices, housekeeping.device_use) == (Role.HOUSEKEEPING, [], [])
+    assert (distill.role, distill.devices, distill.slots) == (Role.DISTILL, ["cuda:1", "cuda:0"], 2)
+    assert [(use.device, use.utilization) for use in distill.device_use] == [("cuda:1", None), ("cuda:0", 0.97)]
 
 
 async def test_a_worker_gives_its_jobs_back_from_a_checkpoint(house: House) -> None:
