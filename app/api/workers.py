@@ -48,6 +48,7 @@ async def drain_worker(
 async def undrain_worker(worker_id: WorkerId, session: Writing, settings: SettingsDep) -> Worker:
     """Have a worker that was drained take jobs again, within seconds. Safe to repeat.
 
-    Jobs that it was told to give back are given back all the same. 409 where the worker is lost, or takes no jobs anyway.
+    Jobs that it was told to give back are given back all the same. 409 where the worker is lost, or takes no jobs
+    anyway.
     """
     return await service.undrain(session, worker_id, settings.lease_seconds)

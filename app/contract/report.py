@@ -136,6 +136,15 @@ class Hardware(Contract):
     processor: str
 
 
+class PeakMemory(Contract):
+    """The most memory that the engine held at once, in bytes; of the last attempt, where there were several."""
+
+    host: int | None
+    """Resident, of the engine's process."""
+    device: int | None
+    """By torch's tensors on the CUDA device; its libraries take more. null on a CPU."""
+
+
 class SoftTargetUse(Contract):
     """What the soft targets cost: how often the teacher had to look at a sample."""
 
@@ -177,4 +186,5 @@ class Report(Contract):
     precision: Literal["fp32", "bf16"] = "fp32"
     """What the students were trained with."""
     hardware: Hardware
+    peak_memory: PeakMemory | None = None
     versions: dict[str, str]

@@ -81,6 +81,9 @@ def test_the_report(tmp_path: Path, run_here: RunHere) -> None:
     assert set(report.curves) == set(report.training_seconds) == {"student", "control"}
     assert report.curves["student"]["validation/loss"].steps == [5, 10, 15, 20]
     assert report.hardware.threads == torch.get_num_threads()
+    assert report.peak_memory
+    assert 50 * 2**20 < (report.peak_memory.host or 0) < 8 * 2**30
+    assert (report.peak_memory.device is None) == (not torch.cuda.is_available())
 
 
 def test_student_and_control_are_followed_by_the_same_loss(tmp_path: Path, run_here: RunHere) -> None:

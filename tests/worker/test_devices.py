@@ -17,7 +17,7 @@ from app.settings import Settings
 from tests.servers import wait_until
 from tests.worker import nvidia
 from tests.worker.conftest import House
-from tests.worker.test_faults import ENDLESS, at_work, engines
+from tests.worker.training import ENDLESS, at_work
 from tests.worker.waiting import eventually
 from tests.worker.workers import Worker, alive, worker
 from worker import errands, gpus
@@ -167,7 +167,7 @@ async def every_hint_taken(house: House) -> bool:
 
 async def sweep_until_at_work(house: House, running: Worker) -> bool:
     await errands.sweep_up(house.settings)
-    return bool(engines(running))
+    return bool(running.engines())
 
 
 @pytest.mark.anyio
@@ -177,12 +177,12 @@ async def test_one_device_has_one_job_until_its_worker_is_killed(house: House, t
     held, waits = await house.submit(2, training=ENDLESS)
     with worker(house.settings, CUDA_VISIBLE_DEVICES="0", **seen) as first:
         await at_work(house, held)
-        [engine] = engines(first)
+        [engine] = first.engines()
         assert "CUDA_VISIBLE_DEVICES=0" in Path(f"/proc/{engine}/environ").read_text().split("\0")
         with worker(house.settings, CUDA_VISIBLE_DEVICES=FIRST[:10], **seen) as second:
             await eventually(lambda: every_hint_taken(house), what="a hint for the second worker")
             await asyncio.sleep(0.5)
-            assert (engines(second), (await house.job(waits)).attempt) == ([], 0)
+            assert (second.engines(), (await house.job(waits)).attempt) == ([], 0)
             first.kill()
             await eventually(lambda: sweep_until_at_work(house, second), what="a job on the device that is free")
             assert not alive(engine)

@@ -47,6 +47,9 @@ class Worker:
     def slots(self) -> list[int]:
         return children(self.main.pid)
 
+    def engines(self) -> list[int]:
+        return [engine for slot in self.slots() for engine in children(slot)]
+
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         self.main.send_signal(number)
 

@@ -141,6 +141,7 @@ def _report(bench: Bench, born: list[Outcome], trained: dict[str, Outcome], no_c
         curves={name: outcome.curves for name, outcome in trained.items()},
         seed=spec.seed,
         hardware=surroundings.hardware(bench.device),
+        peak_memory=surroundings.peak_memory(bench.device),
         precision=bench.precision,
         versions=surroundings.versions(),
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from app.contract.report import Hardware
+from app.contract.report import Hardware, PeakMemory
 from worker.engine.training.precision import Precision
 
 _PACKAGES = (
@@ -19,6 +19,22 @@ def hardware(device: torch.device) -> Hardware:
     """Return the device, the threads and the processor."""
     name = f"cuda ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else "cpu"
     return Hardware(device=name, threads=torch.get_num_threads(), processor=_processor())
+
+
+def peak_memory(device: torch.device) -> PeakMemory:
+    """Return the most memory that this process has held so far."""
+    on_device = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
+    return PeakMemory(host=_peak_resident(), device=on_device)
+
+
+def _peak_resident() -> int | None:
+    # Not getrusage: its number survives an exec, and tells of whoever started this process.
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return None
+    found = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
+    return int(found[0]) * 1024 if found else None
 
 
 def exactness(device: torch.device, precision: Precision) -> str:
