@@ -13,29 +13,29 @@ router = APIRouter(prefix="/jobs", tags=["jobs"])
 
 
 @router.post("/{job_id}/cancel", status_code=202, summary="Cancel a job", responses=errors(404, 409))
-async def cancel_job(job_id: CancelledJobId, tenant: Tenant, session: Writing) -> Job:
+async def cancel_job(job_id: CancelledJobId, tenant: Tenant, session: Writing, settings: SettingsDep) -> Job:
     """End a job: at once where it waits, within seconds where it runs. Safe to repeat."""
-    return await shown(session, await wishes.cancel(session, tenant, job_id))
+    return await shown(session, await wishes.cancel(session, tenant, job_id), settings)
 
 
 @router.post("/{job_id}/pause", status_code=202, summary="Pause a job", responses=errors(404, 409))
-async def pause_job(job_id: PausedJobId, tenant: Tenant, session: Writing) -> Job:
+async def pause_job(job_id: PausedJobId, tenant: Tenant, session: Writing, settings: SettingsDep) -> Job:
     """Lay a job down until it is resumed. Safe to repeat.
 
     One that waits is `paused` at once. One that runs is `pausing` until its checkpoint is written, within seconds; its
     worker is free then. 409 where the job is over, or about to be.
     """
-    return await shown(session, await wishes.pause(session, tenant, job_id))
+    return await shown(session, await wishes.pause(session, tenant, job_id), settings)
 
 
 @router.post("/{job_id}/resume", status_code=202, summary="Resume a job", responses=errors(404, 409))
-async def resume_job(job_id: PausedJobId, tenant: Tenant, session: Writing) -> Job:
+async def resume_job(job_id: PausedJobId, tenant: Tenant, session: Writing, settings: SettingsDep) -> Job:
     """Put a paused job back into the queue; it goes on from its checkpoint. Safe to repeat.
 
     On the same CPU the student is, bit by bit, the one that it would have been without the pause. 409 where the job is
     over, or about to be.
     """
-    return await shown(session, await wishes.resume(session, tenant, job_id))
+    return await shown(session, await wishes.resume(session, tenant, job_id), settings)
 
 
 @router.post("/{job_id}/retry", status_code=202, summary="Retry a job", responses=errors(404, 409, 422))
@@ -46,4 +46,4 @@ async def retry_job(job_id: CancelledJobId, tenant: Tenant, session: Writing, se
     that takes it still has that (`STILLHOUSE_FAILED_SECONDS`). Safe to repeat: a job has one retry, which is answered
     again. 409 where the job is not over or has succeeded; 422 says what of its inputs is gone.
     """
-    return await shown(session, await service.retry(session, tenant, job_id, settings.max_parameters))
+    return await shown(session, await service.retry(session, tenant, job_id, settings.max_parameters), settings)

@@ -1,5 +1,6 @@
 """/v1/jobs: submit, look, change, clone, delete."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -20,6 +21,8 @@ from app.db import tables
 from app.jobs import service
 from app.jobs.repository import JobFilter, JobRepository
 from app.samples.service import spec as sample_spec
+from app.settings import Settings
+from app.workers.repository import WorkerRepository
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 _SPEC = {"iris": {"summary": "Irises: 0.9 soft, 0.1 hard targets", "value": sample_spec().model_dump(mode="json")}}
@@ -28,8 +31,14 @@ _SAME = JobClone()
 _CHANGE = {"label": {"summary": "Another priority and label", "value": {"priority": 1, "labels": {"sample": "iris"}}}}
 
 
-async def shown(session: AsyncSession, row: tables.Job) -> Job:
-    return render.job(row, await JobRepository(session).positions([row]))
+async def shown(session: AsyncSession, row: tables.Job, settings: Settings) -> Job:
+    return (await _all_shown(session, [row], settings))[0]
+
+
+async def _all_shown(session: AsyncSession, rows: Sequence[tables.Job], settings: Settings) -> list[Job]:
+    positions = await JobRepository(session).positions(rows)
+    workers = await WorkerRepository(session).any_takes_jobs(settings.lease_seconds)
+    return [render.job(row, positions, workers=workers) for row in rows]
 
 
 @router.post("", status_code=201, response_model=Job, summary="Submit a job", responses=errors(400, 409, 413, 422))
@@ -43,7 +52,7 @@ async def create_job(
     """Queue a distillation job. Everything that can be checked is checked now; `errors` points at each field."""
 
     async def act() -> Job:
-        return await shown(session, await service.submit(session, tenant, spec, settings.max_parameters))
+        return await shown(session, await service.submit(session, tenant, spec, settings.max_parameters), settings)
 
     return await answer_once(session, tenant, idempotency_key, spec, act)
 
@@ -84,6 +93,7 @@ def _filter(
 async def list_jobs(
     tenant: Tenant,
     session: Reading,
+    settings: SettingsDep,
     chosen: Annotated[JobFilter, Depends(_filter)],
     limit: Limit = 20,
     cursor: Cursor = None,
@@ -92,16 +102,15 @@ async def list_jobs(
     repository = JobRepository(session)
     rows = await repository.page(tenant, limit + 1, cursor, *chosen.conditions())
     more, following = next_cursor(rows, limit)
-    positions = await repository.positions(rows[:limit])
-    return Page(data=[render.job(row, positions) for row in rows[:limit]], has_more=more, next_cursor=following)
+    return Page(data=await _all_shown(session, rows[:limit], settings), has_more=more, next_cursor=following)
 
 
 @router.get("/{job_id}", summary="Show a job", responses=errors(404))
-async def get_job(job_id: JobId, tenant: Tenant, session: Reading, response: Response) -> Job:
+async def get_job(job_id: JobId, tenant: Tenant, session: Reading, settings: SettingsDep, response: Response) -> Job:
     """State, phase, progress, place in the queue, and why it failed if it did."""
     row = await service.get(session, tenant, job_id)
     response.headers["ETag"] = f'"{row.version}"'
-    return await shown(session, row)
+    return await shown(session, row, settings)
 
 
 @router.patch("/{job_id}", summary="Change a job", responses=errors(400, 404, 412, 413, 422))
@@ -110,13 +119,14 @@ async def update_job(
     wanted: Annotated[JobChange, Body(openapi_examples=_CHANGE)],
     tenant: Tenant,
     session: Writing,
+    settings: SettingsDep,
     response: Response,
     expected: ExpectedVersion,
 ) -> Job:
     """Change name, priority or labels."""
     row = await service.change(session, tenant, job_id, wanted, expected)
     response.headers["ETag"] = f'"{row.version}"'
-    return await shown(session, row)
+    return await shown(session, row, settings)
 
 
 @router.post(
@@ -141,7 +151,7 @@ async def clone_job(
 
     async def act() -> Job:
         cloned = await service.clone(session, tenant, job_id, wanted.name, settings.max_parameters)
-        return await shown(session, cloned)
+        return await shown(session, cloned, settings)
 
     return await answer_once(session, tenant, idempotency_key, wanted, act, of=job_id)
 

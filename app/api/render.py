@@ -51,23 +51,26 @@ def _registered(row: tables.Model | tables.Dataset) -> dict[str, object]:
     }
 
 
-def job(row: tables.Job, positions: Mapping[str, int]) -> resources.Job:
+def job(row: tables.Job, positions: Mapping[str, int], *, workers: bool) -> resources.Job:
+    """`workers`: whether any is there that takes jobs."""
     failure = {"code": row.failure_code, "detail": row.failure_detail} if row.failure_code else None
     return resources.Job.model_validate(
         {
             **{name: getattr(row, name) for name in _AS_STORED},
             "queue_position": positions.get(row.id),
-            "blocked_by": _blocked_by(row),
+            "blocked_by": _blocked_by(row, workers=workers),
             "failure": failure,
         }
     )
 
 
-def _blocked_by(row: tables.Job) -> str | None:
+def _blocked_by(row: tables.Job, *, workers: bool) -> str | None:
     if row.state != JobState.QUEUED:
         return None
     waited = (datetime.now(UTC) - row.queued_at).total_seconds()
-    return row.blocked_by or (BlockedBy.NO_FREE_DEVICE.value if waited > _TAKEN_SOON_SECONDS else None)
+    if row.blocked_by or waited <= _TAKEN_SOON_SECONDS:
+        return row.blocked_by
+    return (BlockedBy.NO_FREE_DEVICE if workers else BlockedBy.NO_WORKER).value
 
 
 def event(row: tables.JobEvent) -> resources.JobEvent:

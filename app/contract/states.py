@@ -67,6 +67,9 @@ class BlockedBy(StrEnum):
     JOB = "job"
     """The job that makes its teacher, or what its student starts from."""
     NO_FREE_DEVICE = "no_free_device"
+    """Workers that take jobs are there, and have not taken it yet."""
+    NO_WORKER = "no_worker"
+    """No worker that takes jobs is there: none runs, or all are drained."""
 
 
 class InspectionState(StrEnum):

@@ -7,6 +7,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contract.states import LEASED
+from app.contract.workers import Role
 from app.db.base import db_now
 from app.db.tables import Job, Worker
 
@@ -24,6 +25,12 @@ class WorkerRepository:
     async def silent(self, seconds: float) -> set[str]:
         """Return the ids of those not heard of for so long."""
         return set(await self.session.scalars(select(Worker.id).where(Worker.seen_at < db_now(-seconds))))
+
+    async def any_takes_jobs(self, lost_after: float) -> bool:
+        """Return whether somebody is there, heard of in so many seconds, who takes jobs."""
+        query = select(Worker.id).where(Worker.seen_at >= db_now(-lost_after))
+        query = query.where(Worker.role == Role.DISTILL, Worker.drain.is_(None)).limit(1)
+        return await self.session.scalar(query) is not None
 
     async def jobs(self) -> list[tuple[str, str]]:
         """Return (slot of a worker, job) for each job that has one. A slot is `<worker's name>/<process id>`."""

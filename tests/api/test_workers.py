@@ -6,7 +6,7 @@ from sqlalchemy import update
 
 from app.db.base import db_now
 from app.db.session import Database
-from app.db.tables import Worker
+from app.db.tables import Job, Worker
 from app.jobs import leases
 from app.store import Store
 from app.workers import service
@@ -43,6 +43,35 @@ def test_workers_are_listed_with_their_jobs(house: House) -> None:
     assert one["jobs"] == [job["id"]]
     be_there(house)
     assert len(listed(house)) == 1
+
+
+def test_a_waiting_job_says_what_it_waits_for(house: House) -> None:
+    job = house.submit()
+
+    def blocked_by(seconds: float) -> str | None:
+        async def wait(database: Database, _: Store) -> None:
+            async with database.transaction() as session:
+                await session.execute(update(Job).values(queued_at=db_now(-seconds)))
+
+        house.work(wait)
+        found = house.client.get(f"/v1/jobs/{job['id']}").json()["blocked_by"]
+        assert [one["blocked_by"] for one in house.client.get("/v1/jobs").json()["data"]] == [found]
+        return str(found) if found else None
+
+    be_there(house, role="housekeeping")
+    assert (blocked_by(-60), blocked_by(3)) == (None, "no_worker")
+    house.work(forget)
+    be_there(house)
+    assert (blocked_by(-60), blocked_by(3)) == (None, "no_free_device")
+    house.client.post(f"/v1/workers/{ID}/drain")
+    assert blocked_by(3) == "no_worker"
+    house.client.post(f"/v1/workers/{ID}/undrain")
+    assert blocked_by(3) == "no_free_device"
+
+
+async def forget(database: Database, _: Store) -> None:
+    async with database.transaction() as session:
+        await service.leave(session, ID)
 
 
 def test_draining_is_safe_to_repeat(house: House) -> None:
