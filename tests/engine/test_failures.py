@@ -32,6 +32,7 @@ def unallocatable() -> BaseException:
         (torch.OutOfMemoryError("CUDA out of memory"), FailureCode.OUT_OF_MEMORY),
         (unallocatable(), FailureCode.OUT_OF_MEMORY),
         (OSError(errno.ENOSPC, "No space left on device"), FailureCode.DISK_FULL),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), FailureCode.DISK_FULL),
         (OSError(errno.EIO, "broken"), FailureCode.ENGINE_CRASHED),
         (KeyError("x"), FailureCode.ENGINE_CRASHED),
         (EngineFailure(FailureCode.INVALID_SPEC, "no"), FailureCode.INVALID_SPEC),

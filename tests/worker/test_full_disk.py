@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -13,11 +14,15 @@ from app.contract.states import FailureCode, InspectionState, JobState
 from app.db.tables import Dataset
 from tests.disks import SmallDisk, small_disk
 from tests.worker.conftest import House, samples
+from tests.worker.test_claims import claim
+from tests.worker.test_soft_targets import host
 from tests.worker.test_supervisor import FINISH, begun
 from tests.worker.waiting import eventually
-from worker import inspector, supervisor
+from worker import inspector, staging, supervisor
 from worker.devices import Slot
+from worker.exchange import Exchange
 from worker.folders import job_folder
+from worker.lease import HeldLease
 
 pytestmark = pytest.mark.anyio
 
@@ -118,3 +123,22 @@ async def test_an_inspection_waits_for_room(house: House, disk: SmallDisk) -> No
         disk.make_room()
     await inspector.inspect(house.database, house.store, house.settings, asyncio.Event())
     assert (await house.registered(Dataset, data)).state == InspectionState.READY
+
+
+async def test_soft_targets_of_others_are_a_favour(house: House, disk: SmallDisk, tmp_path: Path) -> None:
+    elsewhere, here = host(house, tmp_path, "elsewhere"), host(house, disk.path, "here")
+    teacher, data = await house.model(), await house.dataset()
+    await house.pass_inspections()
+    for _ in range(2):
+        await house.submit_on(teacher, data)
+    await distill(elsewhere)
+    lease = await claim(house)
+    held = HeldLease(house.database, lease, here.settings, monotonic())
+    job = await held.write(lambda session: staging.job_file(session, lease, 1, here.settings))
+    exchange = Exchange(held, house.store, here.settings)
+    disk.fill()
+    await exchange.fetch(job)
+    assert not list(disk.path.rglob("*.safetensors*"))
+    disk.make_room()
+    await exchange.fetch(job)
+    assert list(disk.path.rglob("*.safetensors"))
