@@ -1,4 +1,4 @@
-"""A real file system with little room, which needs no root: a tmpfs in a mount namespace of its own."""
+"""A real file system with little room: a tmpfs, mounted by root, or else in a mount namespace of its own."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ _MOUNT = 'mount -t tmpfs -o size="$1" none "$0" && echo mounted && exec cat'
 
 
 class SmallDisk:
-    """Seen through /proc/<who mounted it>/root: so this process, and what it starts, can use it like any folder."""
+    """A folder like any other; one of a namespace is seen through /proc/<who mounted it>/root."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -34,9 +34,28 @@ class SmallDisk:
 
 
 @contextmanager
-def small_disk(folder: Path, size: int) -> Iterator[SmallDisk]:
-    """Mount a disk of `size` bytes; skips where the kernel lets nobody but root do so."""
+def small_disk(folder: Path, size: int, *, walled: bool = False) -> Iterator[SmallDisk]:
+    """Mount a disk of `size` bytes; skips where the kernel does not let us.
+
+    `walled`: for processes behind Landlock, which cannot look through /proc/<who mounted it>: only root can have that.
+    """
     folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(folder)]
+    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
+    if mounted.returncode == 0:
+        try:
+            yield SmallDisk(folder)
+        finally:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    elif walled:
+        pytest.skip(f"only root can mount a disk for the sandbox: {mounted.stderr}")
+    else:
+        with _in_a_namespace(folder, size) as path:
+            yield SmallDisk(path)
+
+
+@contextmanager
+def _in_a_namespace(folder: Path, size: int) -> Iterator[Path]:
     command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", _MOUNT, str(folder), str(size)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as holder:
         assert holder.stdin
@@ -45,6 +64,6 @@ def small_disk(folder: Path, size: int) -> Iterator[SmallDisk]:
             said = holder.stdout.readline().decode()
             if said != "mounted\n":
                 pytest.skip(f"no mount namespaces for users here: {said}")
-            yield SmallDisk(Path(f"/proc/{holder.pid}/root{folder}"))
+            yield Path(f"/proc/{holder.pid}/root{folder}")
         finally:
             holder.stdin.close()

@@ -35,7 +35,7 @@ def database_url(sqlite_url: str) -> str:
 @pytest.fixture
 def disk(house: House, tmp_path: Path) -> Iterator[SmallDisk]:
     """The disk of job directories; database and store lie elsewhere."""
-    with small_disk(tmp_path / "disk", 2**20) as disk:
+    with small_disk(tmp_path / "disk", 2**20, walled=True) as disk:
         house.settings = house.settings.model_copy(update={"data": disk.path})
         yield disk
 

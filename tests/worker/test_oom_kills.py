@@ -1,13 +1,17 @@
 """The kernel's own end to an engine that took too much memory: told from other kills where the kernel tells."""
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
+from app.contract.job_file import MOST_HALVINGS
 from app.contract.states import FailureCode, JobState
+from app.db.tables import Job
 from tests.worker.conftest import House
 from tests.worker.test_full_disk import distill, submit
 from tests.worker.test_supervisor import FINISH
@@ -67,7 +71,10 @@ def memory_group(limit: int) -> Iterator[None]:
     """Put this process, and what it starts, into a memory group that may grow by so much; skips where denied."""
     version_1, version_2 = oom._groups(Path("/proc/self/cgroup"))
     own = Path("/sys/fs/cgroup/memory", version_1) if version_1 is not None else Path("/sys/fs/cgroup", version_2 or "")
-    group, name = own / "stillhouse-test", "memory.limit_in_bytes" if version_1 is not None else "memory.max"
+    group, name = (
+        own / f"stillhouse-test-{os.getpid()}",
+        "memory.limit_in_bytes" if version_1 is not None else "memory.max",
+    )
     try:
         group.mkdir()
     except OSError as error:
@@ -88,9 +95,11 @@ async def test_the_kernel_kills_the_engine_and_micro_batches_are_halved(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(supervisor, "ENGINE", "tests.worker.scripted")
-    saved = await submit(house, ["eat", 512 * MIB], *FINISH)
-    lost = await submit(house, *[["eat", 512 * MIB]] * 7)
-    with memory_group(256 * MIB):
+    saved = await submit(house, ["eat", 2048 * MIB], *FINISH)
+    lost = await submit(house, ["eat", 2048 * MIB])
+    async with house.database.transaction() as session:
+        await session.execute(update(Job).where(Job.id == lost).values(halvings=MOST_HALVINGS))
+    with memory_group(1024 * MIB):  # more than a test run holds itself, which is not to be the one
         await distill(house)
         await distill(house)
     job = await house.job(saved)
