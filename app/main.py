@@ -4,11 +4,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import logs
+from app.accounts.callers import Callers
+from app.accounts.pepper import pepper_of
 from app.api import (
+    accounts,
+    api_keys,
+    audit_log,
     catalog,
     datasets,
     docs,
@@ -25,6 +30,8 @@ from app.api import (
     uploads,
     workers,
 )
+from app.api.dependencies import caller
+from app.api.identity import Identified
 from app.api.middleware import BodyLimit, HeadAsGet, RequestId
 from app.db.session import Database
 from app.queue import Bell
@@ -59,6 +66,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     problems.install(app)
     # The last one added is the outermost.
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, except_paths=("/v1/files", "/v1/uploads/"))
+    app.add_middleware(Identified, path="/v1")
     app.add_middleware(metrics.Measured, requests=app.state.requests)
     app.add_middleware(HeadAsGet)
     app.add_middleware(tus.Tus, path="/v1/uploads")
@@ -67,9 +75,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 def _routers() -> list[APIRouter]:
-    first = APIRouter(prefix="/v1")
+    first = APIRouter(prefix="/v1", dependencies=[Depends(caller)])
     for module in (files, uploads, models, datasets, jobs, job_wishes, job_events, job_results, workers, catalog):
         first.include_router(module.router)
+    for administrative in (accounts, api_keys, audit_log):
+        first.include_router(administrative.router)
     return [first, health.router, metrics.router]
 
 
@@ -79,9 +89,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings.data.mkdir(parents=True, exist_ok=True)
     app.state.bell = Bell(settings.broker_url)
     app.state.database = Database(settings.database, app.state.bell)
+    app.state.pepper = pepper_of(settings)
+    app.state.callers = Callers(app.state.database, app.state.pepper)
     app.state.store = Store(settings)
     await _check_schema(app.state.database)
     yield
+    await app.state.callers.close()
     await app.state.database.close()
     await app.state.bell.close()
 

@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     s3_signed_downloads: bool = True
     """Answer downloads with a redirect to a signed URL of the S3 server; off where clients cannot reach it."""
 
+    key_pepper: SecretStr = SecretStr("")
+    """Secret under which API keys are hashed; empty: the file `pepper` in the data folder, made once."""
+
     max_upload_bytes: int = Field(default=16 * 2**30, gt=0)
     """The largest file that may be uploaded."""
     max_body_bytes: int = Field(default=2**20, gt=0)

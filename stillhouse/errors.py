@@ -12,9 +12,9 @@ StillhouseError
 ├── NotCaptured             a network cannot be written down as calls of operators
 ├── Corrupted               bytes arrived that are not the ones announced
 └── ServiceError            the service said no: `status`, `code`, `detail`, `errors`, `request_id`
-    ├── BadRequest 400, NotFound 404, Conflict 409, Gone 410, PreconditionFailed 412, PayloadTooLarge 413,
-    │   UnsupportedMediaType 415, Locked 423, RateLimited 429, ChecksumMismatch 460, ServiceUnavailable 503,
-    │   StorageFull 507
+    ├── BadRequest 400, Unauthorized 401, Forbidden 403, NotFound 404, Conflict 409, Gone 410,
+    │   PreconditionFailed 412, PayloadTooLarge 413, UnsupportedMediaType 415, Locked 423, RateLimited 429,
+    │   ChecksumMismatch 460, ServiceUnavailable 503, StorageFull 507
     └── InvalidRequest 422
         └── InvalidSpec, DigestMismatch, IdempotencyKeyReused
 """
@@ -105,6 +105,14 @@ class BadRequest(ServiceError):
     code = "bad_request"
 
 
+class Unauthorized(ServiceError):
+    code = "unauthorized"
+
+
+class Forbidden(ServiceError):
+    code = "forbidden"
+
+
 class NotFound(ServiceError):
     code = "not_found"
 
@@ -167,6 +175,8 @@ class StorageFull(ServiceError):
 
 BY_STATUS: dict[int, type[ServiceError]] = {
     400: BadRequest,
+    401: Unauthorized,
+    403: Forbidden,
     404: NotFound,
     409: Conflict,
     410: Gone,

@@ -4,12 +4,16 @@ import re
 from collections.abc import AsyncIterator
 from typing import Annotated, cast
 
-from fastapi import Depends, Header, Query, Request
+from fastapi import Depends, Header, Query, Request, Security
+from fastapi.security import HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.accounts import audit
+from app.accounts.callers import Caller
 from app.api.cursor import decode
+from app.api.problems import request_id
+from app.contract.accounts import Scope
 from app.contract.errors import BadRequest
-from app.db.base import DEFAULT_TENANT
 from app.db.session import Database
 from app.settings import Settings
 from app.store import Store
@@ -27,18 +31,49 @@ def _settings(request: Request) -> Settings:
     return cast("Settings", request.app.state.settings)
 
 
-def _tenant() -> str:
-    return DEFAULT_TENANT
+SCHEME = "api_key"
+_BEARER = HTTPBearer(
+    scheme_name=SCHEME,
+    description="An API key, `sh_…`. Before there is one, the service's own host needs none.",
+    auto_error=False,  # `app.api.identity` looks; this is for the OpenAPI document
+)
 
 
+def caller(request: Request, _shown: Annotated[object, Depends(_BEARER)]) -> Caller:
+    """Return who calls, as found around all of /v1; what was not looked at there fails here."""
+    return cast("Caller", request.scope["caller"])
+
+
+CallerDep = Annotated[Caller, Depends(caller)]
+
+
+def _tenant(caller: CallerDep) -> str:
+    return caller.tenant
+
+
+def _admin(caller: CallerDep) -> None:
+    caller.require(Scope.ADMIN)
+
+
+AdminOnly = Security(_admin, scopes=[Scope.ADMIN.value])
+"""For routers and routes that concern the whole installation."""
 DatabaseDep = Annotated[Database, Depends(_database)]
 StoreDep = Annotated[Store, Depends(_store)]
 SettingsDep = Annotated[Settings, Depends(_settings)]
 Tenant = Annotated[str, Depends(_tenant)]
 
 
-async def _writing(database: DatabaseDep) -> AsyncIterator[AsyncSession]:
-    async with database.transaction() as session:
+def _changes(request: Request, database: DatabaseDep, caller: CallerDep) -> audit.Changes:
+    named = tuple(map(str, request.path_params.values()))
+    asked = audit.Request(caller, request.scope["route"].name, named, request_id(request))
+    return audit.Changes(database, asked)
+
+
+ChangesDep = Annotated[audit.Changes, Depends(_changes)]
+
+
+async def _writing(changes: ChangesDep) -> AsyncIterator[AsyncSession]:
+    async with changes.transaction() as session:
         yield session
 
 

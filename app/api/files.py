@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Request
 
 from app.api import render
-from app.api.dependencies import DatabaseDep, Reading, SettingsDep, StoreDep, Tenant, Writing
+from app.api.dependencies import ChangesDep, Reading, SettingsDep, StoreDep, Tenant, Writing
 from app.api.multipart import FileForm
 from app.api.parameters import FileId, SpareFileId
 from app.api.responses import errors
@@ -39,7 +39,7 @@ _FORM = {
 async def create_file(
     request: Request,
     tenant: Tenant,
-    database: DatabaseDep,
+    changes: ChangesDep,
     store: StoreDep,
     settings: SettingsDep,
     content_length: Annotated[int | None, Header(include_in_schema=False)] = None,
@@ -57,7 +57,7 @@ async def create_file(
     blob = await store.put(
         form.chunks(), settings.max_upload_bytes, lambda blob: service.check(blob, announced.get("sha256"))
     )
-    async with database.transaction() as session:
+    async with changes.transaction() as session:
         return render.file(await service.register(session, tenant, form.filename, blob))
 
 

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import Path
 
+from app.db.base import DEFAULT_TENANT
 from app.samples import service as samples
 
 
@@ -25,3 +26,5 @@ CancelledJobId = Annotated[str, _path(samples.CANCELLED_JOB)]
 PausedJobId = Annotated[str, _path(samples.PAUSED_JOB)]
 WorkerId = Annotated[str, _path("wrk_00000000000070008000000000000001")]
 ArtifactId = Annotated[str, _path(samples.ARTIFACT)]
+AccountId = Annotated[str, _path(DEFAULT_TENANT)]
+KeyId = Annotated[str, _path("key_00000000000070008000000000000001")]

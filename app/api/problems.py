@@ -24,8 +24,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(StillhouseError, _ours)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(OperationalError, _database_away)
-    app.add_exception_handler(InterfaceError, _database_away)
+    app.add_exception_handler(OperationalError, database_away)
+    app.add_exception_handler(InterfaceError, database_away)
     app.add_exception_handler(BlobMissing, _blob_missing)
     app.add_exception_handler(Exception, _unexpected)
 
@@ -47,8 +47,10 @@ def problem(
     return JSONResponse(document.model_dump(mode="json"), status, headers, media_type=MEDIA_TYPE)
 
 
-def _render(request: Request, error: StillhouseError) -> JSONResponse:
+def render(request: Request, error: StillhouseError) -> JSONResponse:
     answer = problem(request_id(request), error.status, error.code, error.title, error.detail, error.errors)
+    if error.challenge is not None:
+        answer.headers["WWW-Authenticate"] = error.challenge
     if error.retry_after is not None:
         answer.headers["Retry-After"] = str(error.retry_after)
     return answer
@@ -60,7 +62,7 @@ def request_id(request: Request) -> str:
 
 def _ours(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, StillhouseError)
-    return _render(request, error)
+    return render(request, error)
 
 
 def _invalid(request: Request, error: Exception) -> JSONResponse:
@@ -72,7 +74,7 @@ def _invalid(request: Request, error: Exception) -> JSONResponse:
         return problem(request_id(request), 400, "bad_request", "Bad request", detail)
     problems = _body_problems(lines, error.body) + _parameter_problems(lines)
     detail = "; ".join(f"{entry.pointer}: {entry.detail}" if entry.pointer else entry.detail for entry in problems[:3])
-    return _render(request, InvalidRequest(detail, problems))
+    return render(request, InvalidRequest(detail, problems))
 
 
 def _body_problems(lines: Sequence[dict], body: object) -> list[Problem]:  # type: ignore[type-arg]
@@ -109,14 +111,14 @@ def _methods_of(request: Request) -> set[str]:
     return methods
 
 
-def _database_away(request: Request, error: Exception) -> JSONResponse:
+def database_away(request: Request, error: Exception) -> JSONResponse:
     log.error("database out of reach: %s", error)
-    return _render(request, ServiceUnavailable("the database cannot be reached; nothing was changed"))
+    return render(request, ServiceUnavailable("the database cannot be reached; nothing was changed"))
 
 
 def _blob_missing(request: Request, error: Exception) -> JSONResponse:
     log.error("the store lacks the blob %s", error)
-    return _render(request, ServiceUnavailable("the store does not hold these bytes any more"))
+    return render(request, ServiceUnavailable("the store does not hold these bytes any more"))
 
 
 def _unexpected(request: Request, error: Exception) -> JSONResponse:

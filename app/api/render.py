@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
-from app.contract import resources
+from app.contract import accounts, resources
 from app.contract.states import BlockedBy, JobState
 from app.db import tables
 
@@ -80,3 +81,25 @@ def event(row: tables.JobEvent) -> resources.JobEvent:
 def artifact(row: tables.Artifact) -> resources.Artifact:
     same = ("id", "kind", "name", "size", "sha256", "media_type", "created_at")
     return resources.Artifact.model_validate({**{name: getattr(row, name) for name in same}, "job": row.job_id})
+
+
+def account(row: tables.Account) -> accounts.Account:
+    return accounts.Account(id=row.id, name=row.name, created_at=row.created_at)
+
+
+def api_key(row: tables.ApiKey) -> accounts.ApiKey:
+    return accounts.ApiKey(**_key(row))
+
+
+def new_api_key(row: tables.ApiKey, token: str) -> accounts.NewApiKey:
+    return accounts.NewApiKey(key=token, **_key(row))
+
+
+def _key(row: tables.ApiKey) -> dict[str, Any]:
+    same = ("id", "name", "scopes", "created_at", "expires_at", "revoked_at", "last_used_at")
+    return {"account": row.tenant_id, **{name: getattr(row, name) for name in same}}
+
+
+def audit_entry(row: tables.AuditEntry) -> accounts.AuditEntry:
+    same = ("id", "operation", "subjects", "request_id", "created_at")
+    return accounts.AuditEntry(account=row.tenant_id, key=row.key_id, **{name: getattr(row, name) for name in same})

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from app.api import render, tus
 from app.api.cursor import next_cursor
-from app.api.dependencies import Cursor, DatabaseDep, Limit, Reading, SettingsDep, StoreDep, Tenant, Writing
+from app.api.dependencies import ChangesDep, Cursor, DatabaseDep, Limit, Reading, SettingsDep, StoreDep, Tenant, Writing
 from app.api.parameters import SpareUploadId, UploadId
 from app.api.responses import errors
 from app.contract.errors import PayloadTooLarge, UnsupportedMediaType
@@ -26,8 +26,8 @@ _BYTES = {
 }
 
 
-def _reception(database: DatabaseDep, store: StoreDep, settings: SettingsDep) -> Reception:
-    return Reception(database, store, settings)
+def _reception(database: DatabaseDep, store: StoreDep, settings: SettingsDep, changes: ChangesDep) -> Reception:
+    return Reception(database, store, settings, changes.transaction)
 
 
 ReceptionDep = Annotated[Reception, Depends(_reception)]

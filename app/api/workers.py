@@ -4,9 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body
 
-from app.api.dependencies import Reading, SettingsDep, Writing
+from app.api.dependencies import AdminOnly, CallerDep, Reading, SettingsDep, Writing
 from app.api.parameters import WorkerId
 from app.api.responses import errors
+from app.contract.accounts import Scope
 from app.contract.resources import Page
 from app.contract.workers import Worker, WorkerDrain
 from app.workers import service
@@ -20,15 +21,22 @@ _FINISH = WorkerDrain()
 
 
 @router.get("", summary="List workers", responses=errors())
-async def list_workers(session: Reading, settings: SettingsDep) -> Page[Worker]:
-    """Who is there, in which role, on which devices, and at which jobs.
+async def list_workers(session: Reading, settings: SettingsDep, caller: CallerDep) -> Page[Worker]:
+    """Who is there, in which role, on which devices, and at which of your jobs; with `admin` at everybody's.
 
     One that was killed is `lost`, and forgotten after a day.
     """
-    return Page(data=await service.listed(session, settings.lease_seconds), has_more=False, next_cursor=None)
+    seen = None if Scope.ADMIN in caller.scopes else caller.tenant
+    return Page(data=await service.listed(session, settings.lease_seconds, seen), has_more=False, next_cursor=None)
 
 
-@router.post("/{worker_id}/drain", status_code=202, summary="Drain a worker", responses=errors(404, 409, 422))
+@router.post(
+    "/{worker_id}/drain",
+    status_code=202,
+    summary="Drain a worker",
+    responses=errors(404, 409, 422),
+    dependencies=[AdminOnly],
+)
 async def drain_worker(
     worker_id: WorkerId,
     session: Writing,
@@ -44,7 +52,13 @@ async def drain_worker(
     return await service.drain(session, worker_id, wanted.running, settings.lease_seconds)
 
 
-@router.post("/{worker_id}/undrain", status_code=202, summary="Undrain a worker", responses=errors(404, 409))
+@router.post(
+    "/{worker_id}/undrain",
+    status_code=202,
+    summary="Undrain a worker",
+    responses=errors(404, 409),
+    dependencies=[AdminOnly],
+)
 async def undrain_worker(worker_id: WorkerId, session: Writing, settings: SettingsDep) -> Worker:
     """Have a worker that was drained take jobs again, within seconds. Safe to repeat.
 

@@ -2,6 +2,8 @@
 
 StillhouseError
 ├── BadRequest 400            bad_request: not JSON, an upload cut short, a malformed cursor or header
+├── Unauthorized 401          unauthorized: no API key, or none that is good now
+├── Forbidden 403             forbidden: the key's scopes do not cover this
 ├── NotFound 404              not_found
 ├── Conflict 409              conflict: the resource's state does not allow it
 ├── Gone 410                  gone: an upload that expired, was ended or failed; start a new one
@@ -41,6 +43,8 @@ class StillhouseError(Exception):
     title: ClassVar[str] = "Internal error"
     retry_after: ClassVar[int | None] = None
     """Seconds after which the same request may go well."""
+    challenge: str | None = None
+    """What WWW-Authenticate answers to a key that was missing or is not enough (RFC 6750)."""
 
     def __init__(self, detail: str, errors: Sequence[Problem] = ()) -> None:
         super().__init__(detail)
@@ -50,6 +54,19 @@ class StillhouseError(Exception):
 
 class BadRequest(StillhouseError):
     code, status, title = "bad_request", 400, "Bad request"
+
+
+class Unauthorized(StillhouseError):
+    code, status, title = "unauthorized", 401, "No valid API key"
+    challenge = "Bearer"
+
+
+class Forbidden(StillhouseError):
+    code, status, title = "forbidden", 403, "The key does not allow this"
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"this needs an API key with the scope `{scope}`")
+        self.challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
 
 
 class NotFound(StillhouseError):

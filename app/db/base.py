@@ -12,7 +12,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
 DEFAULT_TENANT = "tnt_default"
-"""Every row belongs to it until there are accounts."""
+"""The account that is always there: of the first key, and of whoever works on the host before there are keys."""
 
 
 def new_id(prefix: str) -> str:

@@ -22,6 +22,46 @@ class _Owned:
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now())
 
 
+class Account(Base):
+    """A tenant: the `tenant_id` of all that it has."""
+
+    __tablename__ = "accounts"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now())
+
+
+class ApiKey(_Owned, Base):
+    """A key of an account. The row stays when the key is revoked: a service that had keys never opens again."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (Index(None, "tenant_id", "id"),)
+
+    tenant_id: Mapped[str] = mapped_column(Id, ForeignKey("accounts.id"))
+    name: Mapped[str] = mapped_column(String(200))
+    hash: Mapped[str] = mapped_column(Sha256)
+    """Of the key with its secret; see `app.accounts.tokens`."""
+    scopes: Mapped[list[str]] = mapped_column(Json)
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """In the future while a rotated key has its grace."""
+    last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class AuditEntry(_Owned, Base):
+    """A change, and who asked for it."""
+
+    __tablename__ = "audit_log"
+    __table_args__ = (Index(None, "tenant_id", "id"), Index(None, "key_id", "id"))
+
+    key_id: Mapped[str | None] = mapped_column(Id)
+    operation: Mapped[str] = mapped_column(String(64))
+    """The operationId of the request."""
+    subjects: Mapped[list[str]] = mapped_column(Json)
+    request_id: Mapped[str] = mapped_column(String(100))
+
+
 class File(_Owned, Base):
     """An uploaded file; its bytes lie in the store under their SHA-256."""
 

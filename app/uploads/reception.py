@@ -4,9 +4,12 @@ Bytes go to the disk (fsync), then the row; at the end the blob into the store, 
 the partial bytes are removed. After a crash at any point the next request goes on from what is there.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contract.errors import Conflict, DigestMismatch, PayloadTooLarge, StorageFull
 from app.db.base import db_now
@@ -32,11 +35,16 @@ class Part:
     checksum: Checksum | None = None
 
 
+Transaction = Callable[[], AbstractAsyncContextManager[AsyncSession]]
+
+
 class Reception:
     """The bytes' side of uploads."""
 
-    def __init__(self, database: Database, store: Store, settings: Settings) -> None:
+    def __init__(self, database: Database, store: Store, settings: Settings, noted: Transaction | None = None) -> None:
+        """`noted`: the kind of transaction for what a request changes in the end, where that is written down."""
         self._database, self._store = database, store
+        self._noted = noted or database.transaction
         self._seconds = settings.upload_seconds
         self._partials = Partials(settings)
 
@@ -104,7 +112,7 @@ class Reception:
         unchecked_from = partial.size if part.checksum else None
         if upload.unchecked_from == unchecked_from:
             return upload
-        return await self._change(upload, unchecked_from=unchecked_from)
+        return await self._change(self._database.transaction, upload, unchecked_from=unchecked_from)
 
     async def _append(self, upload: Upload, partial: Partial, part: Part) -> Upload:
         start = partial.size
@@ -122,7 +130,9 @@ class Reception:
 
     async def _keep(self, upload: Upload, partial: Partial) -> Upload:
         await partial.keep()
-        return await self._change(upload, unchecked_from=None, expires_at=db_now(self._seconds))
+        # The last piece is written down with the file that comes of it.
+        within = self._noted if partial.size < upload.size else self._database.transaction
+        return await self._change(within, upload, unchecked_from=None, expires_at=db_now(self._seconds))
 
     async def _finish(self, upload: Upload, partial: Partial) -> Upload:
         """Make a file of an upload whose bytes are all here; leave others as they are."""
@@ -133,17 +143,17 @@ class Reception:
         except DigestMismatch as wrong:
             await self._end(upload, wrong.detail, partial)
             raise
-        async with self._database.transaction() as session:
+        async with self._noted() as session:
             upload = await service.finish(session, upload, blob)
         partial.remove()
         return upload
 
     async def _end(self, upload: Upload, why: str, partial: Partial) -> None:
-        await self._change(upload, ended=why)
+        await self._change(self._noted, upload, ended=why)
         partial.remove()
 
-    async def _change(self, upload: Upload, **values: Any) -> Upload:
-        async with self._database.transaction() as session:
+    async def _change(self, within: Transaction, upload: Upload, **values: Any) -> Upload:
+        async with within() as session:
             return await UploadRepository(session).change(upload, **values)
 
 

@@ -1,7 +1,7 @@
 """Every SQL statement about workers. They belong to the installation, not to a tenant."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,6 +10,15 @@ from app.contract.states import LEASED
 from app.contract.workers import Role
 from app.db.base import db_now
 from app.db.tables import Job, Worker
+
+
+class Held(NamedTuple):
+    """A job that a worker is at."""
+
+    slot: str
+    """`<worker's name>/<process id>`"""
+    job: str
+    tenant: str
 
 
 class WorkerRepository:
@@ -32,11 +41,11 @@ class WorkerRepository:
         query = query.where(Worker.role == Role.DISTILL, Worker.drain.is_(None)).limit(1)
         return await self.session.scalar(query) is not None
 
-    async def jobs(self) -> list[tuple[str, str]]:
-        """Return (slot of a worker, job) for each job that has one. A slot is `<worker's name>/<process id>`."""
+    async def jobs(self) -> list[Held]:
+        """Return each job that has a worker."""
         live = Job.state.in_([state.value for state in LEASED])
-        rows = await self.session.execute(select(Job.worker, Job.id).where(live).order_by(Job.id))
-        return [(row.worker, row.id) for row in rows if row.worker]
+        rows = await self.session.execute(select(Job.worker, Job.id, Job.tenant_id).where(live).order_by(Job.id))
+        return [Held(row.worker, row.id, row.tenant_id) for row in rows if row.worker]
 
     async def see(self, worker_id: str, device_use: list[dict[str, Any]]) -> bool:
         """Note that a worker is there, and how its devices are used; False where it is not known."""

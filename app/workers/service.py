@@ -5,16 +5,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.contract.errors import Conflict, NotFound
 from app.contract.workers import DeviceUse, Role, Running, Worker, WorkerState
 from app.db import tables
-from app.workers.repository import WorkerRepository
+from app.workers.repository import Held, WorkerRepository
 
 _FORGOTTEN_SECONDS = 24 * 3600.0
 
 
-async def listed(session: AsyncSession, lost_after: float) -> list[Worker]:
-    """Return all workers, each with its jobs; those not heard of for `lost_after` seconds are lost."""
+async def listed(session: AsyncSession, lost_after: float, tenant: str | None = None) -> list[Worker]:
+    """Return all workers, each with its jobs (of all tenants, or one); not heard of for `lost_after` seconds: lost."""
     repository = WorkerRepository(session)
     lost, jobs = await repository.silent(lost_after), await repository.jobs()
-    return [_shown(row, jobs, lost=row.id in lost) for row in await repository.all()]
+    return [_shown(row, jobs, tenant, lost=row.id in lost) for row in await repository.all()]
 
 
 async def drain(session: AsyncSession, worker_id: str, running: Running, lost_after: float) -> Worker:
@@ -47,7 +47,7 @@ async def _wish(session: AsyncSession, row: tables.Worker, running: str | None) 
     repository = WorkerRepository(session)
     await repository.set_drain(row.id, running)
     await session.refresh(row)
-    return _shown(row, await repository.jobs(), lost=False)
+    return _shown(row, await repository.jobs(), None, lost=False)
 
 
 async def beat(session: AsyncSession, me: tables.Worker) -> str | None:
@@ -71,23 +71,23 @@ async def forget_lost(session: AsyncSession) -> int:
     return await WorkerRepository(session).forget(silent_for=_FORGOTTEN_SECONDS)
 
 
-def _shown(row: tables.Worker, held: list[tuple[str, str]], *, lost: bool) -> Worker:
-    jobs = [job for slot, job in held if slot.rpartition("/")[0] == row.name]
+def _shown(row: tables.Worker, held: list[Held], tenant: str | None, *, lost: bool) -> Worker:
+    mine = [one for one in held if one.slot.rpartition("/")[0] == row.name]
     return Worker(
         id=row.id,
         name=row.name,
         role=Role(row.role),
-        state=_state(row, jobs, lost=lost),
+        state=_state(row, mine, lost=lost),
         devices=row.devices,
         device_use=[DeviceUse.model_validate(use) for use in row.device_use],
         slots=row.slots,
-        jobs=jobs,
+        jobs=[one.job for one in mine if tenant in {None, one.tenant}],
         started_at=row.started_at,
         seen_at=row.seen_at,
     )
 
 
-def _state(row: tables.Worker, jobs: list[str], *, lost: bool) -> WorkerState:
+def _state(row: tables.Worker, jobs: list[Held], *, lost: bool) -> WorkerState:
     if lost:
         return WorkerState.LOST
     if row.drain is None:

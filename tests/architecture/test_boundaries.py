@@ -35,7 +35,7 @@ def test_the_api_runs_without_torch(tmp_path: object) -> None:
         from migrations import config
         settings = Settings(data={str(tmp_path)!r}, broker_url="redis+socket:///nowhere.sock")
         command.upgrade(config(settings.database), "head")
-        with TestClient(create_app(settings)) as client:
+        with TestClient(create_app(settings), "http://localhost", client=("127.0.0.1", 1)) as client:
             assert client.get("/healthz").status_code == 200
             assert client.get("/v1/catalog").status_code == 200
             assert client.get("/openapi.json").status_code == 200
