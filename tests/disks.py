@@ -3,7 +3,7 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -13,10 +13,13 @@ _MOUNT = 'mount -t tmpfs -o size="$1" none "$0" && echo mounted && exec cat'
 
 
 class SmallDisk:
-    """A folder like any other; one of a namespace is seen through /proc/<who mounted it>/root."""
+    """A folder like any other; one of a namespace is seen through /proc/<who mounted it>/root.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    `inside`: what a command begins with that shall find it at the place where it was mounted, walls or not.
+    """
+
+    def __init__(self, path: Path, inside: Sequence[str] = ()) -> None:
+        self.path, self.inside = path, inside
         self._ballast = path / "ballast"
 
     def fill(self, *, leave: int = 0) -> None:
@@ -39,7 +42,7 @@ def small_disk(folder: Path, size: int, *, walled: bool = False) -> Iterator[Sma
 
     `walled`: for processes behind Landlock, which cannot look through /proc/<who mounted it>: only root can have that.
     """
-    folder.mkdir()
+    folder.mkdir(parents=True, exist_ok=True)
     command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(folder)]
     mounted = subprocess.run(command, capture_output=True, text=True, check=False)
     if mounted.returncode == 0:
@@ -50,12 +53,12 @@ def small_disk(folder: Path, size: int, *, walled: bool = False) -> Iterator[Sma
     elif walled:
         pytest.skip(f"only root can mount a disk for the sandbox: {mounted.stderr}")
     else:
-        with _in_a_namespace(folder, size) as path:
-            yield SmallDisk(path)
+        with _in_a_namespace(folder, size) as disk:
+            yield disk
 
 
 @contextmanager
-def _in_a_namespace(folder: Path, size: int) -> Iterator[Path]:
+def _in_a_namespace(folder: Path, size: int) -> Iterator[SmallDisk]:
     command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", _MOUNT, str(folder), str(size)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as holder:
         assert holder.stdin
@@ -64,6 +67,7 @@ def _in_a_namespace(folder: Path, size: int) -> Iterator[Path]:
             said = holder.stdout.readline().decode()
             if said != "mounted\n":
                 pytest.skip(f"no mount namespaces for users here: {said}")
-            yield Path(f"/proc/{holder.pid}/root{folder}")
+            enter = ["nsenter", "--target", str(holder.pid), "--user", "--mount", "--preserve-credentials"]
+            yield SmallDisk(Path(f"/proc/{holder.pid}/root{folder}"), ["/usr/bin/env", *enter])
         finally:
             holder.stdin.close()

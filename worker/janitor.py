@@ -4,6 +4,7 @@ Each part has its own transaction, and one that fails does not keep the others f
 do no harm: every change is a compare-and-swap.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -32,6 +33,9 @@ _HINTS = 32
 _ORPHANS_EVERY = 600.0
 """Seconds between two looks through the whole store."""
 
+_HEARTBEATS = 2
+"""After so many without a renewal a worker whose lease is over is lost."""
+
 log = logging.getLogger(__name__)
 Part = Callable[[], Awaitable[int]]
 
@@ -49,7 +53,6 @@ class Janitor:
     def _parts(self) -> Mapping[str, Part]:
         settings = self._settings
         return {
-            "lost": self._once(upkeep.reap_lost),
             "expired": self._once(lambda session: upkeep.expire_forgotten(session, settings.max_queued_seconds)),
             "unblocked": self._once(blocked.unblock_forgotten),
             "workers": self._once(workers.forget_lost),
@@ -60,7 +63,17 @@ class Janitor:
             "inspection directories": lambda: folders.sweep_inspections(settings),
             "uploads": Reception(self._database, self._store, settings).sweep,
             "orphans": self._sweep_orphans,
+            "lost": self._reap_lost,  # last: it may wait
         }
+
+    async def _reap_lost(self) -> int:
+        """Look twice: a worker that lives has renewed its lease in between, whatever the clock says."""
+        async with self._database.reading() as session:
+            suspects = await upkeep.overdue(session, self._settings.lease_seconds)
+        if not suspects:
+            return 0
+        await asyncio.sleep(_HEARTBEATS * self._settings.heartbeat_seconds)
+        return await self._once(lambda session: upkeep.reap_lost(session, suspects))()
 
     def _once(self, work: Callable[[AsyncSession], Awaitable[int]]) -> Part:
         async def part() -> int:

@@ -133,8 +133,14 @@ class JobRepository(OwnedRepository[Job]):
         statement = update(Job).where(fenced(job_id, attempt)).values(lease_until=db_now(seconds)).returning(Job.state)
         return (await self.session.execute(statement)).scalar_one_or_none()
 
-    async def expired_leases(self) -> list[Job]:
-        query = select(Job).where(Job.state.in_(_LEASED), Job.lease_until < db_now())
+    async def leases_outside(self, seconds: float) -> list[Job]:
+        """Return jobs whose lease is over, or ends more than `seconds` from now."""
+        outside = or_(Job.lease_until < db_now(), Job.lease_until > db_now(seconds))
+        query = select(Job).where(Job.state.in_(_LEASED), outside)
+        return list(await self.session.scalars(query))
+
+    async def leased_among(self, job_ids: Iterable[str]) -> list[Job]:
+        query = select(Job).where(Job.state.in_(_LEASED), Job.id.in_(list(job_ids)))
         return list(await self.session.scalars(query))
 
     async def states(self, job_ids: Sequence[str]) -> dict[str, str]:

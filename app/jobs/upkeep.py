@@ -1,7 +1,9 @@
 """What the janitor does to jobs: give lost ones back to the queue, ring for those that wait, expire the forgotten."""
 
 import logging
+from collections.abc import Mapping
 from contextlib import suppress
+from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -13,12 +15,28 @@ from app.jobs.leases import lay_down
 from app.jobs.repository import JobRepository
 from app.queue import Doorbell
 
+_LONGEST = 10
+"""Leases that end later than so many from now were given by another clock."""
+
 log = logging.getLogger(__name__)
 
 
-async def reap_lost(session: AsyncSession) -> int:
-    """Take jobs from workers whose lease has run out; charge the loss; fail those that lost too many workers."""
-    lost = await JobRepository(session).expired_leases()
+async def overdue(session: AsyncSession, seconds: float) -> dict[str, datetime]:
+    """Return the jobs whose lease of `seconds` is over by the database's clock, each with the lease's end.
+
+    Also those whose lease ends later than any can that was given by the clock as it is now: it was set back.
+    """
+    found = await JobRepository(session).leases_outside(_LONGEST * seconds)
+    return {job.id: job.lease_until for job in found if job.lease_until}
+
+
+async def reap_lost(session: AsyncSession, suspects: Mapping[str, datetime]) -> int:
+    """Take those suspects from their workers that have not renewed since; charge the loss; fail the worn out.
+
+    Suspects are jobs that were `overdue` a few heartbeats ago. A lease that is over is not enough: where the clock
+    jumped, or the database was away or locked for a while, all of them are over at once, and their workers live.
+    """
+    lost = [job for job in await JobRepository(session).leased_among(suspects) if job.lease_until == suspects[job.id]]
     for job in lost:
         log.warning("job %s lost its worker %s in attempt %d", job.id, job.worker, job.attempt)
         try:

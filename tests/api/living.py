@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -18,14 +18,23 @@ from tests.servers import process, wait_until
 class LivingApi:
     """Starts on the same port again and again."""
 
-    def __init__(self, settings: Settings, port: int, log: Path) -> None:
+    def __init__(self, settings: Settings, port: int, log: Path, inside: Sequence[str] = ()) -> None:
         self.url = f"http://127.0.0.1:{port}"
-        self.settings, self.port, self._log = settings, port, log
+        self.settings, self.port, self._log, self._inside = settings, port, log, inside
         self._running = ExitStack()
         self.pid = 0
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "uvicorn", "--factory", "app.main:create_app", "--port", str(self.port)]
+        command = [
+            *self._inside,
+            sys.executable,
+            "-m",
+            "uvicorn",
+            "--factory",
+            "app.main:create_app",
+            "--port",
+            str(self.port),
+        ]
         given = {name: getattr(self.settings, name) for name in self.settings.model_fields_set}
         environment = {**os.environ, **{f"STILLHOUSE_{name.upper()}": str(value) for name, value in given.items()}}
         self.pid = self._running.enter_context(process(command, self._log, environment)).pid
@@ -43,8 +52,9 @@ class LivingApi:
 
 
 @contextmanager
-def living(settings: Settings, port: int, log: Path) -> Iterator[LivingApi]:
-    api = LivingApi(settings, port, log)
+def living(settings: Settings, port: int, log: Path, inside: Sequence[str] = ()) -> Iterator[LivingApi]:
+    """`inside`: a command that runs another one, in a place of its own."""
+    api = LivingApi(settings, port, log, inside)
     api.start()
     try:
         yield api

@@ -1,9 +1,7 @@
 """Uploads, whole and broken."""
 
 import hashlib
-import socket
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -70,19 +68,6 @@ def test_a_form_cut_before_its_end_leaves_nothing(house: House) -> None:
     assert answer.status_code == 400
     assert "closing boundary" in answer.json()["detail"]
     assert blobs(house) == []
-
-
-def test_a_connection_cut_at_half_leaves_nothing(house: House) -> None:
-    parts = urlsplit(str(house.client.base_url))
-    with socket.create_connection((parts.hostname, parts.port)) as line:  # type: ignore[arg-type]
-        line.sendall(
-            b"POST /v1/files HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
-            b'Content-Length: 9000000\r\n\r\n--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
-            + b"x"
-            * 1_000_000
-        )
-    assert house.upload(b"after").status_code == 201  # the house goes on
-    assert len(blobs(house)) == 1
 
 
 def test_a_file_over_the_limit_is_413(house: House) -> None:

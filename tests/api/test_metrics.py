@@ -100,7 +100,7 @@ def test_lost_attempts(house: House) -> None:
         async with database.transaction() as session:
             assert await leases.claim(session, "first", -1)
         async with database.transaction() as session:
-            assert await upkeep.reap_lost(session) == 1
+            assert await upkeep.reap_lost(session, await upkeep.overdue(session, 60)) == 1
 
     house.work(act)
     assert scrape(house.client)["stillhouse_attempts_lost",] == 1

@@ -267,15 +267,6 @@ def begin(house: House, upload: str, content: bytes, **headers: str) -> socket.s
     return line
 
 
-def test_a_connection_cut_at_half_keeps_what_came(house: House) -> None:
-    upload = declare(house, sha256=SHA256)
-    with begin(house, upload, CONTENT[:128_000]):
-        wait_until(lambda: offset(house, upload) == 128_000)
-    assert blobs(house) == []
-    wait_until(lambda: send(house, upload, 128_000, CONTENT[128_000:]).status_code == 204)
-    assert [blob.read_bytes() for blob in blobs(house)] == [CONTENT]
-
-
 def test_a_part_with_a_checksum_counts_only_when_it_is_whole(house: House) -> None:
     upload = declare(house)
     digest = base64.b64encode(hashlib.sha1(CONTENT).digest()).decode()
@@ -325,16 +316,6 @@ def test_a_disk_that_fills_up_ends_the_upload(house: House) -> None:
         is_problem(send(House(client, full), upload, 1000, CONTENT[1000:]), 507, "storage_full")
     assert partials(house) == []
     assert "free" in house.client.get(upload).json()["detail"]
-
-
-def test_a_device_without_space_ends_the_upload(house: House) -> None:
-    upload = declare(house)
-    folder = house.settings.data / "uploads"
-    folder.mkdir(exist_ok=True)
-    (folder / upload.rsplit("/", 1)[-1]).symlink_to("/dev/full")
-    is_problem(send(house, upload, 0, CONTENT), 507, "storage_full")
-    assert partials(house) == []
-    is_problem(house.client.get(upload), 410, "gone")
 
 
 def test_a_bit_flipped_in_the_partial_is_noticed(house: House) -> None:

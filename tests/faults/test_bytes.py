@@ -7,8 +7,9 @@ import pytest
 
 from app.contract.states import FailureCode, JobState
 from app.db.tables import Dataset, File, Model
-from tests.faults.house import FaultHouse
-from tests.worker.training import LONG
+from tests.disks import small_disk
+from tests.faults.house import FaultHouse, worker
+from tests.worker.training import LONG, at_work, over
 from tests.worker.waiting import eventually
 from worker import supervisor
 from worker.devices import Slot
@@ -92,3 +93,28 @@ async def blob_of(house: FaultHouse, job_id: str, part: str) -> Path:
         async with house.database.reading() as session:
             sha256 = (await session.get_one(File, dataset.file_id)).sha256
     return house.settings.data / "blobs" / "blobs" / sha256[:2] / sha256
+
+
+WIDE = {"architecture": {"kind": "mlp", "inputs": 6, "hidden": [20_000], "classes": 3}}
+"""A checkpoint of it takes 2 MiB."""
+
+
+@pytest.mark.fault(15)
+async def test_a_disk_that_is_full_during_a_checkpoint_leaves_the_one_before(house: FaultHouse) -> None:
+    """With room again, a retry goes on from there."""
+    training = {"epochs": 150, "checkpoint_seconds": 0.1}
+    [job_id] = await house.submit(training=training, student=WIDE)
+    with (
+        small_disk(house.settings.data / "jobs", 12 * 2**20) as disk,
+        worker(house.settings, inside=disk.inside),
+    ):
+        await at_work(house, job_id)
+        while not await house.is_over(job_id):
+            disk.fill(leave=2**18)
+            await asyncio.sleep(0.02)
+        job = await house.job(job_id)
+        assert (job.state, job.failure_code) == (JobState.FAILED, FailureCode.DISK_FULL)
+        disk.make_room()
+        again = await house.retry(job_id)
+        await over(house, again)
+    assert (await house.steps(again, "resumed"))[0] == (await house.steps(job_id, "checkpoint"))[-1]

@@ -36,11 +36,6 @@ FAULTS = {
 }
 PENDING = {
     12: "webhooks are not built",
-    13: "to be written",
-    15: "to be written",
-    16: "to be moved here",
-    17: "to be moved here",
-    24: "to be written",
 }
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 
 import pytest
 from sqlalchemy import text
@@ -30,7 +31,7 @@ async def attempt_claim(house: House, worker: str, seconds: float = 60) -> Lease
 
 async def reap(house: House) -> int:
     async with house.database.transaction() as session:
-        return await upkeep.reap_lost(session)
+        return await upkeep.reap_lost(session, await upkeep.overdue(session, 60))
 
 
 async def test_many_claims_at_once_have_one_winner_each(house: House) -> None:
@@ -96,6 +97,30 @@ async def test_a_heartbeat_keeps_the_lease(house: House) -> None:
     async with house.database.transaction() as session:
         await leases.renew(session, lease, 60)
     assert await reap(house) == 0
+
+
+async def suspects(house: House) -> dict[str, datetime]:
+    async with house.database.reading() as session:
+        return await upkeep.overdue(session, 3)
+
+
+async def test_a_suspect_that_renews_keeps_its_job(house: House) -> None:
+    [job_id] = await house.submit()
+    lease = await claim(house, seconds=-1)
+    seen = await suspects(house)
+    assert seen.keys() == {job_id}
+    async with house.database.transaction() as session:
+        await leases.renew(session, lease, -0.5)  # alive, by whatever clock
+        assert await upkeep.reap_lost(session, seen) == 0
+
+
+async def test_a_lease_from_a_clock_that_was_set_back_is_suspect(house: House) -> None:
+    [job_id] = await house.submit()
+    await claim(house, seconds=3600)
+    seen = await suspects(house)
+    async with house.database.transaction() as session:
+        assert await upkeep.reap_lost(session, seen) == 1
+    assert (await house.job(job_id)).state == JobState.QUEUED
 
 
 async def test_a_job_that_loses_its_workers_fails_in_the_end(house: House) -> None:

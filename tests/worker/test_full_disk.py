@@ -73,25 +73,6 @@ async def test_inputs_that_find_no_room_and_a_retry_that_does(house: House, disk
     assert (await house.job(job_id)).state == JobState.SUCCEEDED
 
 
-async def test_a_job_goes_on_from_the_checkpoint_that_the_full_disk_left(house: House, disk: SmallDisk) -> None:
-    [job_id] = await house.submit(training={"epochs": 300})
-    running = asyncio.create_task(distill(house))
-    checkpoints = job_folder(house.settings, job_id) / "checkpoints"
-
-    async def saved() -> bool:
-        return any(checkpoints.glob("*.safetensors"))
-
-    await eventually(saved, what="the first checkpoint")
-    disk.fill()
-    await running
-    await failed_for_want_of_room(house, job_id)
-    disk.make_room()
-    again = await house.retry(job_id)
-    await distill(house)
-    assert (await house.job(again)).state == JobState.SUCCEEDED
-    assert any(event.type == "resumed" for event in await house.events(again))
-
-
 async def test_an_engine_that_could_not_say_it(house: House, disk: SmallDisk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "ENGINE", "tests.worker.scripted")
     job_id = await submit(house, ["exit", EXIT_DISK_FULL])

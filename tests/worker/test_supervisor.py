@@ -68,7 +68,7 @@ async def lose(house: House, job_id: str) -> None:
     lease = leases.Lease(job_id, job.tenant_id, job.attempt, JobSpec.model_validate(job.spec))
     async with house.database.transaction() as session:
         await leases.renew(session, lease, -1)
-        await upkeep.reap_lost(session)
+        await upkeep.reap_lost(session, await upkeep.overdue(session, 60))
 
 
 async def test_publishes_what_the_child_made(house: House) -> None:

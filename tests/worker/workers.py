@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -78,12 +78,18 @@ def alive(pid: int) -> bool:
 
 @contextmanager
 def worker(
-    settings: Settings, role: str = "distill", *, ready: bool = True, module: str = "worker", **extra: str
+    settings: Settings,
+    role: str = "distill",
+    *,
+    ready: bool = True,
+    module: str = "worker",
+    inside: Sequence[str] = (),
+    **extra: str,
 ) -> Iterator[Worker]:
-    """Run a worker; by default, come back when it takes work."""
+    """Run a worker; by default, come back when it takes work. `inside`: a command that runs another one."""
     settings.data.mkdir(parents=True, exist_ok=True)
     log = settings.data / f"{role}-{len(list(settings.data.glob('*.log')))}.log"
-    command = [sys.executable, "-P", "-m", module, role]
+    command = [*inside, sys.executable, "-P", "-m", module, role]
     with process(command, log, environment(settings, extra), grace=settings.stop_grace_seconds) as main:
         running = Worker(main, log)
         if ready:
