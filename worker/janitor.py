@@ -27,6 +27,7 @@ from app.store import Store
 from app.uploads.reception import Reception
 from app.workers import service as workers
 from worker import folders
+from worker.lease import OUTAGES
 
 _HINTS = 32
 """Messages that the janitor keeps in a queue at most: each takes any work, so more help nobody."""
@@ -110,6 +111,9 @@ def _due(mark: Path, seconds: float) -> bool:
 async def _attempt(name: str, part: Part) -> int:
     try:
         done = await part()
+    except OUTAGES as error:
+        log.warning("sweep: %s left out, the database is away: %s", name, str(error).split("\n", 1)[0])
+        return -1
     except (SQLAlchemyError, StillhouseError, BaseError, OSError):
         log.exception("sweep: %s failed", name)
         return -1

@@ -3,6 +3,8 @@
 A job that has a worker goes on until that looks at its lease, and is then laid down (`app.jobs.leases.lay_down`).
 """
 
+from collections.abc import Awaitable, Callable
+
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contract.errors import Conflict
@@ -15,12 +17,19 @@ from app.jobs.gate import ChangedMeanwhile, transition
 from app.jobs.service import get
 from app.queue import Doorbell
 
+_TRIES = 5
+_Wish = Callable[[AsyncSession, str, str], Awaitable[Job]]
+
 
 async def cancel(session: AsyncSession, tenant: str, job_id: str) -> Job:
     """End a job: at once where nobody works on it, else as soon as its worker looks.
 
     Raises Conflict where the job is already over, or just being published.
     """
+    return await _insist(_cancel, session, tenant, job_id)
+
+
+async def _cancel(session: AsyncSession, tenant: str, job_id: str) -> Job:
     job = await get(session, tenant, job_id)
     if job.state in {JobState.CANCELLED, JobState.CANCELLING}:
         return job
@@ -36,6 +45,10 @@ async def pause(session: AsyncSession, tenant: str, job_id: str) -> Job:
 
     Raises Conflict where the job is over, or about to be.
     """
+    return await _insist(_pause, session, tenant, job_id)
+
+
+async def _pause(session: AsyncSession, tenant: str, job_id: str) -> Job:
     job = await get(session, tenant, job_id)
     if job.state in TERMINAL | {JobState.FINALIZING, JobState.CANCELLING}:
         raise Conflict(f"the job is {job.state}; there is nothing left to pause")
@@ -51,6 +64,10 @@ async def resume(session: AsyncSession, tenant: str, job_id: str) -> Job:
 
     Raises Conflict where the job is over, or about to be.
     """
+    return await _insist(_resume, session, tenant, job_id)
+
+
+async def _resume(session: AsyncSession, tenant: str, job_id: str) -> Job:
     job = await get(session, tenant, job_id)
     if job.state in TERMINAL | {JobState.CANCELLING}:
         raise Conflict(f"the job is {job.state}; only a job that is not over can go on")
@@ -60,6 +77,16 @@ async def resume(session: AsyncSession, tenant: str, job_id: str) -> Job:
         await transition(session, job, JobState.QUEUED)
         await _call_for_work(session, job)
     return job
+
+
+async def _insist(wish: _Wish, session: AsyncSession, tenant: str, job_id: str) -> Job:
+    """Look again where a worker changed the job at the same moment: that is no reason to refuse a user."""
+    for _ in range(_TRIES - 1):
+        try:
+            return await wish(session, tenant, job_id)
+        except ChangedMeanwhile:
+            session.expire_all()
+    return await wish(session, tenant, job_id)
 
 
 async def _wish(session: AsyncSession, job: Job, state: JobState) -> None:

@@ -1,11 +1,13 @@
 """Pause, resume and retry, as the worker meets them: on both databases, and with the real engine."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import pytest
 
 from app.contract.errors import Conflict
 from app.contract.states import FailureCode, JobState
+from app.jobs import leases
 from tests.worker.conftest import House
 from tests.worker.test_claims import attempt_claim, claim, reap
 from tests.worker.training import LONG, at_work, kill_engine
@@ -96,6 +98,20 @@ async def crash_for_good(house: House, job_id: str) -> None:
     await running
     job = await house.job(job_id)
     assert (job.state, job.failure_code) == (JobState.FAILED, FailureCode.ENGINE_CRASHED)
+
+
+@pytest.mark.parametrize(("wish", "state"), [(House.cancel, "cancelling"), (House.pause, "pausing")])
+async def test_a_wish_at_the_moment_of_a_claim_is_not_refused(
+    house: House, wish: Callable[[House, str], Awaitable[None]], state: str
+) -> None:
+    [job_id] = await house.submit()
+    async with house.database.transaction() as session:
+        assert await leases.claim(session, "worker", 60)
+        asked = asyncio.create_task(wish(house, job_id))
+        await asyncio.sleep(0.2)  # it has read the job as it was, and waits for this transaction
+        assert not asked.done()
+    await asked
+    assert (await house.job(job_id)).state == state
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
