@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help install demo serve test check unit openapi methods bench reproduce clean
+.PHONY: help install demo serve test check unit soak openapi methods bench reproduce clean
 
 help: ## List every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -35,6 +35,9 @@ test: check ## The whole suite, on real servers
 
 unit: $(READY) ## Only the tests that start no server
 	$(BIN)/python -m pytest -n 2 tests/contract tests/engine tests/architecture
+
+soak: $(READY) ## 300 jobs under 100 faults, drawn from a seed: make soak ARGS="--seed 2 --database postgresql"
+	$(BIN)/python -m tests.faults.soak $(ARGS)
 
 openapi: $(READY) ## Write the OpenAPI snapshot that the tests compare with
 	$(BIN)/python -m app.api.document > tests/contract/openapi.json
