@@ -71,8 +71,6 @@ def train(spec: dict[str, Any]) -> int:
         told = {"epoch": step, "progress": step / steps, "metrics": {"loss": 1 / step}}
         report("step", run="student", step=step, steps=steps, **told)
         save(step, state)
-        if "poison" in labels:
-            os.kill(os.getppid(), signal.SIGKILL)
         if stopped:
             return EXIT_STOPPED
     Path("out").mkdir(exist_ok=True)

@@ -181,9 +181,13 @@ async def resumes_where_it_was(house: FaultHouse, job_id: str) -> None:
 
 @pytest.mark.fault(26)
 async def test_a_poison_job_fails_in_the_end_and_the_others_go_on(house: FaultHouse) -> None:
-    [poison] = await house.simulated(steps=100, max_attempts=3, priority=5, labels={"poison": "yes"})
+    """Its supervisor is killed whenever it trains, as by a kernel that runs out of memory for it."""
+    [poison] = await house.simulated(steps=10_000, max_attempts=3, priority=5)
     others = await house.simulated(3, steps=3)
     with worker(house.settings), worker(house.settings, "housekeeping"):
+        for attempt in (1, 2, 3):
+            await eventually(partial(trains, house, poison, attempt), seconds=60, what=f"attempt {attempt}")
+            send(signal.SIGKILL, int(((await house.job(poison)).worker or "").rsplit("/", 1)[1]))
         for job_id in (*others, poison):
             await eventually(partial(house.is_over, job_id), seconds=60, what=f"the end of {job_id}")
     job = await house.job(poison)
