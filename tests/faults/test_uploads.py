@@ -84,7 +84,7 @@ async def test_an_upload_in_one_request_cut_at_half_leaves_nothing(house: FaultH
 def _cut_form(api: LivingApi) -> None:
     with socket.create_connection(("127.0.0.1", api.port)) as line:
         line.sendall(
-            b"POST /v1/files HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+            b"POST /v1/files HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\n"
             b'Content-Length: 9000000\r\n\r\n--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
             + bytes(7_000_000)
         )
