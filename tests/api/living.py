@@ -25,23 +25,16 @@ class LivingApi:
         self.pid = 0
 
     def start(self) -> None:
-        command = [
-            *self._inside,
-            sys.executable,
-            "-m",
-            "uvicorn",
-            "--factory",
-            "app.main:create_app",
-            "--port",
-            str(self.port),
-        ]
+        command = [*self._inside, sys.executable, "-m", "uvicorn", "--factory", "app.main:create_app"]
+        command += ["--port", str(self.port)]
         given = {name: getattr(self.settings, name) for name in self.settings.model_fields_set}
         environment = {**os.environ, **{f"STILLHOUSE_{name.upper()}": str(value) for name, value in given.items()}}
         self.pid = self._running.enter_context(process(command, self._log, environment)).pid
-        wait_until(self._answers, what="the API's first answer")
+        wait_until(self._answers, seconds=90, what="the API's first answer")
 
     def kill(self) -> None:
-        os.kill(self.pid, signal.SIGKILL)
+        if self.pid:
+            os.kill(self.pid, signal.SIGKILL)
         self._running.close()
 
     def _answers(self) -> bool:
@@ -55,8 +48,8 @@ class LivingApi:
 def living(settings: Settings, port: int, log: Path, inside: Sequence[str] = ()) -> Iterator[LivingApi]:
     """`inside`: a command that runs another one, in a place of its own."""
     api = LivingApi(settings, port, log, inside)
-    api.start()
     try:
+        api.start()
         yield api
     finally:
         api.kill()

@@ -47,7 +47,7 @@ def declare(api: LivingApi, size: int = len(CONTENT)) -> str:
 
 def begin(api: LivingApi, upload: str, content: bytes, **headers: str) -> socket.socket:
     line = socket.create_connection(("127.0.0.1", api.port), timeout=20)
-    head = {**BYTES, "Host": "x", "Upload-Offset": "0", "Content-Length": str(len(CONTENT)), **headers}
+    head = {**BYTES, "Host": "localhost", "Upload-Offset": "0", "Content-Length": str(len(CONTENT)), **headers}
     text = "".join(f"{name}: {value}\r\n" for name, value in head.items())
     line.sendall(f"PATCH {upload.removeprefix(api.url)} HTTP/1.1\r\n{text}\r\n".encode() + content)
     return line

@@ -256,7 +256,7 @@ def begin(house: House, upload: str, content: bytes, **headers: str) -> socket.s
     line = socket.create_connection((parts.hostname, parts.port), timeout=20)  # type: ignore[arg-type]
     head = {
         **BYTES,
-        "Host": "x",
+        "Host": "localhost",
         "Connection": "close",
         "Upload-Offset": "0",
         "Content-Length": str(len(CONTENT)),
