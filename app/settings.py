@@ -75,6 +75,9 @@ class Settings(BaseSettings):
     """The most soft targets of one job that go into the store for other hosts; an embedded store has no others."""
     soft_target_seconds: Seconds = 7 * 24 * 3600
     """Soft targets in the store that no job has asked for in so long are removed."""
+    checkpoint_store_seconds: float = Field(default=300, ge=0)
+    """How often checkpoints go into the store for other hosts while a job trains; they also do when it is laid down.
+    0: only then. An embedded store has no others."""
     lease_seconds: Seconds = 30
     """A job whose worker has not been heard of for so long is given to another."""
     heartbeat_seconds: Seconds = 5
@@ -90,7 +93,7 @@ class Settings(BaseSettings):
     max_queued_seconds: Seconds = 7 * 24 * 3600
     """A job that nobody took for so long expires."""
     failed_seconds: float = Field(default=7 * 24 * 3600, ge=0)
-    """What a failed or expired job had learnt stays on its host for so long, for a retry to go on from."""
+    """What a failed or expired job had learnt stays on its host and in the store for so long, for a retry."""
     inspection_seconds: Seconds = 120
     """Wall-clock limit of an inspection."""
     inspection_memory_bytes: int = Field(default=8 * 2**30, gt=0)

@@ -5,6 +5,7 @@ import shutil
 import time
 from pathlib import Path
 
+from app.contract.learnt import CACHE, CHECKPOINTS
 from app.contract.states import TERMINAL, JobState
 from app.db.session import Database
 from app.jobs.repository import JobRepository
@@ -13,7 +14,7 @@ from worker.child import evict
 
 _LEFT_BEHIND_AFTER = 3600.0
 """Seconds after which the directory of an inspection is nobody's any more, whatever its limit."""
-_LEARNT = ("cache", "checkpoints")
+_LEARNT = (CACHE, CHECKPOINTS)
 """Finished trainings and the last checkpoints of the one that is not."""
 _RETRIED = {JobState.FAILED, JobState.EXPIRED}
 """Ends after which people try again; what a cancelled job had learnt nobody wants."""

@@ -15,6 +15,7 @@ from obstore.exceptions import BaseError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.checkpoints.service import forget as forget_checkpoints
 from app.contract.errors import StillhouseError
 from app.db.session import Database
 from app.files.service import sweep_orphans
@@ -57,6 +58,7 @@ class Janitor:
             "expired": self._once(lambda session: upkeep.expire_forgotten(session, settings.max_queued_seconds)),
             "unblocked": self._once(blocked.unblock_forgotten),
             "workers": self._once(workers.forget_lost),
+            "checkpoints": self._once(lambda session: forget_checkpoints(session, settings.failed_seconds)),
             "soft targets": self._once(lambda session: forget_soft_targets(session, settings.soft_target_seconds)),
             "jobs rung": self._ring("distill", upkeep.ring_again),
             "inspections rung": self._ring("inspect", inspections.ring_again),

@@ -40,6 +40,8 @@ class HeldLease:
         self._database = database
         self._seconds = settings.lease_seconds
         self._beat = settings.heartbeat_seconds
+        self.cancelled = False
+        """Whether a user wants the job to end for good."""
         self._until = claimed_at + settings.lease_seconds
         self._ending = False
 
@@ -58,6 +60,7 @@ class HeldLease:
                 if self._ending:
                     return
                 raise
+            self.cancelled = state is JobState.CANCELLING
             if state in _WISHES:
                 stop.set()
 

@@ -92,7 +92,7 @@ async def lay_out(folder: Path, job: JobFile, store: Store) -> None:
 
 async def fetch(store: Store, sha256: str, path: Path) -> None:
     """Bring a blob to `path`, unless an earlier attempt has. Raises BlobMissing, BlobCorrupt, ServiceUnavailable."""
-    if await in_thread(_sha256, path) == sha256:
+    if await in_thread(sha256_of, path) == sha256:
         return
     temporary = path.with_name(f"{path.name}.part")
     try:
@@ -102,7 +102,8 @@ async def fetch(store: Store, sha256: str, path: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _sha256(path: Path) -> str | None:
+def sha256_of(path: Path) -> str | None:
+    """Return a file's SHA-256; None where there is none."""
     if not path.exists():
         return None
     with path.open("rb") as file:

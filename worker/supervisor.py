@@ -34,6 +34,7 @@ from app.jobs.repository import JobRepository
 from app.settings import Settings
 from app.store import BlobCorrupt, BlobMissing, Store
 from worker import child, soft_targets, staging
+from worker.checkpoints import SharedCheckpoints, learnt
 from worker.devices import Slot
 from worker.exchange import Exchange
 from worker.folders import inherit, job_folder, remove, strip
@@ -91,8 +92,10 @@ class Supervisor:
         self._store, self._settings, self._slot = store, settings, slot
         self._folder = job_folder(settings, held.lease.job_id)
         self._exchange = Exchange(held, store, settings)
+        self._checkpoints = SharedCheckpoints(self._folder, held, store, settings)
         self._stop, self._over = stop, asyncio.Event()
         self._oom = OomWatch()
+        self._stop_by: float | None = None
         self._tried_before: list[str] = []
 
     async def see_through(self) -> None:
@@ -145,6 +148,7 @@ class Supervisor:
         job = await self._held.write(self._job_file)
         try:
             await staging.lay_out(self._folder, job, self._store)
+            await self._checkpoints.fetch()
             await self._exchange.fetch(job)
         except BlobMissing as error:
             raise _Refused(
@@ -181,8 +185,9 @@ class Supervisor:
     async def _tell_of_fresh_start(self) -> None:
         again = f"attempt {self._lease.attempt}" if self._lease.attempt > 1 else ""
         again = again or (f"the retry of {self._tried_before[0]}" if self._tried_before else "")
-        if again and not any((self._folder / "checkpoints").glob("*")):
-            await self._tell(f"{again} starts from the beginning: no checkpoint on this host")
+        if again and not learnt(self._folder):
+            where = "on this host or in the store" if self._checkpoints.shared else "on this host"
+            await self._tell(f"{again} starts from the beginning: no checkpoint {where}")
 
     async def _tell(self, text: str) -> None:
         notice = Notice(text=text)
@@ -211,6 +216,7 @@ class Supervisor:
         ended, self._oom = asyncio.Event(), OomWatch()
         async with child.running(command) as process, asyncio.TaskGroup() as tasks:
             tasks.create_task(relay.follow(self._settings.relay_seconds, ended))
+            tasks.create_task(self._checkpoints.follow(ended))
             tasks.create_task(self._end_when_asked(process, ended))
             try:
                 code = await process.wait()
@@ -229,12 +235,21 @@ class Supervisor:
         over.cancel()
         if ended.is_set():
             return
+        self._stop_by = monotonic() + self._settings.stop_grace_seconds
         child.ask_to_stop(process)
         if not await happens(ended, self._settings.stop_grace_seconds):
             log.warning("job %s: killed, no checkpoint within the grace time", self._lease.job_id)
             child.kill(process)
 
+    async def _put_checkpoints_away(self) -> None:
+        """Give other hosts what was learnt, in what is left of the grace time."""
+        if not self._held.cancelled:
+            stop_by = self._stop_by or monotonic() + self._settings.stop_grace_seconds
+            await self._checkpoints.put_away(stop_by - monotonic())
+
     async def _conclude(self, code: int, relay: Relay) -> None:
+        if code != EXIT_DONE:
+            await self._put_checkpoints_away()
         if code == EXIT_DONE:
             await self._publish()
         elif code in {EXIT_FAILED, EXIT_DISK_FULL} and relay.failed:

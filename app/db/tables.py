@@ -249,6 +249,22 @@ class Artifact(_Owned, Base):
     media_type: Mapped[str] = mapped_column(String(100))
 
 
+class Checkpoint(Base):
+    """A file of what a job that is not over has learnt; see `app.contract.learnt`."""
+
+    __tablename__ = "checkpoints"
+
+    job_id: Mapped[str] = mapped_column(Id, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(255), primary_key=True)
+    """Its path in the job's directory."""
+    tenant_id: Mapped[str] = mapped_column(Id)
+    sha256: Mapped[str] = mapped_column(Sha256, index=True)
+    size: Mapped[int] = mapped_column(BigInteger)
+    attempt: Mapped[int] = mapped_column(Integer)
+    """That stored it."""
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now())
+
+
 class SoftTargets(Base):
     """What teachers said of a part of a transfer set, for every host; see `app.contract.soft_targets`."""
 

@@ -3,7 +3,7 @@
 from sqlalchemy import exists, or_, select
 
 from app.db.owned import OwnedRepository
-from app.db.tables import Artifact, Dataset, File, Model, SoftTargets
+from app.db.tables import Artifact, Checkpoint, Dataset, File, Model, SoftTargets
 
 
 class FileRepository(OwnedRepository[File]):
@@ -31,6 +31,7 @@ class FileRepository(OwnedRepository[File]):
                 exists().where(File.sha256 == sha256),
                 exists().where(Model.weights_sha256 == sha256),
                 exists().where(Artifact.sha256 == sha256),
+                exists().where(Checkpoint.sha256 == sha256),
                 exists().where(SoftTargets.sha256 == sha256),
             )
         )

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.checkpoints.repository import CheckpointRepository
 from app.contract.errors import Conflict
 from app.contract.states import TERMINAL, TRANSITIONS, JobState
 from app.db.base import db_now
@@ -17,6 +18,8 @@ class ChangedMeanwhile(Conflict):
     """Somebody else changed the job between its reading and this write; read it again."""
 
 
+_DONE_WITH = {JobState.SUCCEEDED, JobState.CANCELLED}
+"""Ends after which nobody goes on from what was learnt."""
 _WISHED = {JobState.CANCELLING: JobState.CANCELLED, JobState.PAUSING: JobState.PAUSED}
 
 
@@ -33,6 +36,8 @@ async def transition(session: AsyncSession, job: Job, to: JobState, **changes: A
     if seq is None:
         raise ChangedMeanwhile(f"job {job.id} was changed by somebody else in the meantime")
     await JobRepository(session).add_events([_event(job, attempt, seq, origin, to, changes)])
+    if to in _DONE_WITH:
+        await CheckpointRepository(session).clear(job.id)
     if to in TERMINAL and to is not JobState.SUCCEEDED:
         await students.stay_away(session, job, to)
     await session.refresh(job)

@@ -66,6 +66,12 @@ async def renew(session: AsyncSession, lease: Lease, seconds: float) -> JobState
     return JobState(state)
 
 
+async def hold(session: AsyncSession, lease: Lease) -> None:
+    """Raise LeaseLost where the job is not ours any more; else it stays so until this transaction ends."""
+    if await JobRepository(session).swap_leased(lease.job_id, lease.attempt, 0, {}) is None:
+        raise LeaseLost(lease.job_id)
+
+
 async def advance(session: AsyncSession, lease: Lease, to: JobState, **changes: Any) -> None:
     """Move the leased job on. Raises LeaseLost, or Conflict where a user's cancel came first."""
     job = await JobRepository(session).leased(lease.job_id, lease.attempt)

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.checkpoints.repository import CheckpointRepository
 from app.contract.errors import Conflict, InvalidSpec, NotFound, PreconditionFailed, Problem
 from app.contract.problems import problems_of
 from app.contract.resources import JobChange, Validation
@@ -133,7 +134,9 @@ async def retry(session: AsyncSession, tenant: str, job_id: str, max_parameters:
     try:
         async with session.begin_nested():
             spec = JobSpec.model_validate(original.spec)
-            return await submit(session, tenant, spec, max_parameters, retry_of=original.id)
+            made = await submit(session, tenant, spec, max_parameters, retry_of=original.id)
+            await CheckpointRepository(session).hand_over(original.id, made.id)
+            return made
     except IntegrityError:  # somebody else tried it again at the same moment
         made = await repository.retry_of(original)
         assert made

@@ -10,10 +10,10 @@ from typing import Any
 
 from torch import Tensor
 
+from app.contract.learnt import KEPT, seal_line, seal_of
 from worker.engine.failures import Refused
 from worker.engine.files import tensor_file
 
-KEPT = 2
 _MAX_HEADER_BYTES = 256 * 2**20
 """Our own files carry curves in their headers."""
 
@@ -58,7 +58,7 @@ def seal(path: Path, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) 
     try:
         tensor_file.write(temporary, tensors, {"numbers": json.dumps(numbers)})
         sha256 = digest(temporary)
-        write_bytes(_sidecar(path), f"{sha256}  {path.name}\n".encode())
+        write_bytes(seal_of(path), seal_line(path, sha256).encode())
         publish(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -68,7 +68,7 @@ def seal(path: Path, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) 
 def unseal(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Return what `seal` wrote. Raises Corrupt where the bytes are others."""
     try:
-        intact = _sidecar(path).read_text().split()[0] == digest(path)
+        intact = seal_of(path).read_text().split()[0] == digest(path)
         tensors, metadata = tensor_file.load(path, _MAX_HEADER_BYTES)
     except (OSError, IndexError, UnicodeDecodeError, Refused) as error:
         raise Corrupt(path.name) from error
@@ -131,11 +131,7 @@ class Checkpoints:
     def _forget(paths: list[Path]) -> None:
         for path in paths:
             path.unlink(missing_ok=True)
-            _sidecar(path).unlink(missing_ok=True)
-
-
-def _sidecar(path: Path) -> Path:
-    return path.with_name(path.name + ".sha256")
+            seal_of(path).unlink(missing_ok=True)
 
 
 def _temporary(path: Path) -> Path:
