@@ -208,11 +208,16 @@ class Supervisor:
 
     async def _train(self, relay: Relay) -> int:
         """Run the engine; return its exit code, negative for a signal."""
-        shared, strict = soft_targets.made(self._settings), self._settings.sandbox == "strict"
         command = child.Command(
-            ENGINE, self._folder, self._slot.threads, self._slot.cuda,
-            shared=shared, strict=strict, kept_open=self._slot.locks,
-        )  # fmt: skip
+            ENGINE,
+            self._folder,
+            self._slot.threads,
+            self._slot.cuda,
+            memory=None if self._slot.cuda else self._settings.job_memory_bytes or None,  # CUDA maps more than it uses
+            shared=soft_targets.made(self._settings),
+            strict=self._settings.sandbox == "strict",
+            kept_open=self._slot.locks,
+        )
         ended, self._oom = asyncio.Event(), OomWatch()
         async with child.running(command) as process, asyncio.TaskGroup() as tasks:
             tasks.create_task(relay.follow(self._settings.relay_seconds, ended))

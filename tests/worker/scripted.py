@@ -5,6 +5,7 @@ Each step is [verb, argument]; what an attempt has begun is not done again by th
 
 import json
 import os
+import resource
 import signal
 import sys
 import time
@@ -24,6 +25,10 @@ def write(argument: str) -> None:
 
 def show_environment(name: str) -> None:
     Path(name).write_text(json.dumps(dict(os.environ)))
+
+
+def show_limits(name: str) -> None:
+    Path(name).write_text(json.dumps({"memory": resource.getrlimit(resource.RLIMIT_AS)[0]}))
 
 
 def wait_for_sigterm(seconds: float) -> None:
@@ -64,6 +69,7 @@ VERBS: dict[str, Callable[[Any], object]] = {
     "eat": eat,
     "score": lambda name: Path(name).write_text(Path("/proc/self/oom_score_adj").read_text()),
     "environment": show_environment,
+    "limits": show_limits,
     "make": make,
     "die": lambda number: os.kill(os.getpid(), number),
     "exit": sys.exit,

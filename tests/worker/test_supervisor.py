@@ -280,3 +280,10 @@ async def test_the_child_sees_no_secrets(house: House, monkeypatch: pytest.Monke
     assert not [name for name in seen if name.startswith(("STILLHOUSE", "AWS"))]
     assert seen["OMP_NUM_THREADS"] == "1"
     assert seen["TMPDIR"].startswith(str(job_folder(house.settings, job_id)))
+
+
+async def test_the_memory_of_a_job_on_the_cpu_is_bounded_where_that_is_set(house: House) -> None:
+    house.settings = house.settings.model_copy(update={"job_memory_bytes": 2**36})
+    job_id = await submit(house, ["make", PRODUCTS], ["limits", "out/report.json"], FINISH[1])
+    await distill(house)
+    assert await house.json(job_id, "report") == {"memory": 2**36}
