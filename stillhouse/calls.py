@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from app.contract import resources
+from app.contract.accounts import NewApiKey
 from app.contract.report import Report
 from app.contract.workers import Running, Worker
 
@@ -118,6 +119,12 @@ def drain(worker: str, running: Running) -> Call[Worker]:
 
 def undrain(worker: str) -> Call[Worker]:
     return Call("POST", f"/v1/workers/{worker}/undrain", Worker.model_validate_json)
+
+
+def rotate(key: str, grace_seconds: int) -> Call[NewApiKey]:
+    """Return the replacement of a key. Never repeated: the answer that was lost has the only copy of the secret."""
+    body = {"grace_seconds": grace_seconds}
+    return Call("POST", f"/v1/api_keys/{key}/rotate", NewApiKey.model_validate_json, body=body, repeatable=False)
 
 
 def logs(job: str) -> Call[str]:

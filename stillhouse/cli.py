@@ -5,7 +5,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from stillhouse.commands import following, jobs, results, serve, submit, uploads, workers
+from stillhouse.commands import following, jobs, keys, results, serve, submit, uploads, workers
 from stillhouse.commands.terminal import refuse
 from stillhouse.errors import StillhouseError
 
@@ -47,6 +47,7 @@ app.command()(results.report)
 app.command()(workers.workers)
 app.command()(workers.drain)
 app.command()(workers.undrain)
+app.add_typer(keys.app)
 app.command("upload-model")(uploads.upload_model)
 app.command("upload-dataset")(uploads.upload_dataset)
 

@@ -4,8 +4,11 @@ import os
 from types import TracebackType
 from typing import Self
 
+from pydantic import SecretStr
+
 from app.contract.resources import Catalog, Readiness
 from stillhouse import calls
+from stillhouse.accounts import Accounts, AuditLog, Keys
 from stillhouse.datasets import Datasets
 from stillhouse.files import Files
 from stillhouse.gauges import on_terminal
@@ -19,24 +22,35 @@ DEFAULT_URL = "http://127.0.0.1:8000"
 
 
 class Stillhouse:
-    """A connection to one service: `files`, `models`, `datasets`, `jobs`, `workers`.
+    """A connection to one service: `files`, `models`, `datasets`, `jobs`, `workers`, `keys`, `accounts`, `audit_log`.
 
-    `url`: by default STILLHOUSE_URL, or this machine's port 8000. `timeout`: seconds without any answer after which a
+    `url`: by default STILLHOUSE_URL, or this machine's port 8000. `api_key`: by default STILLHOUSE_API_KEY; sent to
+    this service only, and shown nowhere. `timeout`: seconds without any answer after which a
     request counts as failed. `retries`: how often a request that may be sent again is, after 429, 502, 503, 504 or a
     broken connection. `progress`: draw bars for uploads and downloads; by default on a terminal only.
     """
 
     def __init__(
-        self, url: str | None = None, *, timeout: float = 60.0, retries: int = 4, progress: bool | None = None
+        self,
+        url: str | None = None,
+        *,
+        api_key: str | SecretStr | None = None,
+        timeout: float = 60.0,
+        retries: int = 4,
+        progress: bool | None = None,
     ) -> None:
         self.url = (url or os.environ.get("STILLHOUSE_URL") or DEFAULT_URL).rstrip("/")
-        self._transport = Transport(self.url, timeout=timeout, rules=RetryRules(retries))
+        api_key = _secret(api_key or os.environ.get("STILLHOUSE_API_KEY"))
+        self._transport = Transport(self.url, timeout=timeout, rules=RetryRules(retries), api_key=api_key)
         drawn = on_terminal() if progress is None else progress
         self.files = Files(self._transport, progress=drawn)
         self.models = Models(self._transport, self.files)
         self.datasets = Datasets(self._transport, self.files)
         self.jobs = Jobs(self._transport, progress=drawn)
         self.workers = Workers(self._transport)
+        self.accounts = Accounts(self._transport)
+        self.keys = Keys(self._transport)
+        self.audit_log = AuditLog(self._transport)
 
     def catalog(self) -> Catalog:
         """Return everything that a spec can name, each with its JSON schema and its paper."""
@@ -56,3 +70,10 @@ class Stillhouse:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _secret(api_key: str | SecretStr | None) -> SecretStr | None:
+    """Wrap it where it comes in: tracebacks that show variables show stars."""
+    if not api_key:
+        return None
+    return api_key if isinstance(api_key, SecretStr) else SecretStr(api_key.strip())

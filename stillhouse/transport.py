@@ -1,5 +1,6 @@
 """The one place of the client that talks to the network: sends `Call`s, repeats them, turns errors into exceptions."""
 
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -7,7 +8,7 @@ from itertools import count
 from typing import TypeVar
 
 import httpx2
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from app.contract.resources import ProblemDocument
 from stillhouse.calls import Call
@@ -21,11 +22,14 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 class Transport:
     """A connection pool to one service."""
 
-    def __init__(self, url: str, *, timeout: float, rules: RetryRules) -> None:
+    def __init__(self, url: str, *, timeout: float, rules: RetryRules, api_key: SecretStr | None = None) -> None:
         self.url = url.rstrip("/")
         self.rules = rules
         self._timeout = timeout
         self._client = _client(self.url, _patience(timeout))
+        if api_key:
+            # Of this client only: what a redirect leads to gets one of its own.
+            self._client.headers["Authorization"] = f"Bearer {_checked_key(api_key)}"
 
     def close(self) -> None:
         self._client.close()
@@ -96,6 +100,14 @@ class Transport:
         except ValidationError as error:
             message = f"{self.url} does not answer {call.method} {call.path} like a Stillhouse: {error}"
             raise UnexpectedAnswer(message) from error
+
+
+def _checked_key(api_key: SecretStr) -> str:
+    """Return the key, if it can stand in a header: the error of a library that it cannot would show it."""
+    key = api_key.get_secret_value()
+    if not re.fullmatch(r"[\x21-\x7e]+", key):
+        raise StillhouseError("the API key has characters that no key has; it looks like sh_… and has no spaces")
+    return key
 
 
 def refusal(response: httpx2.Response) -> ServiceError:

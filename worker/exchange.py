@@ -33,7 +33,7 @@ class Exchange:
         self._held, self._store, self._limit = held, store, settings.soft_target_shared_bytes
         self._tenant = held.lease.tenant_id
         # The embedded store lies in this host's own data folder: there is nobody to share with.
-        self._folder = soft_targets.folder(settings) if settings.store_url and self._limit else None
+        self._folder = soft_targets.folder(settings, self._tenant) if settings.store_url and self._limit else None
 
     async def fetch(self, job: JobFile) -> None:
         """Bring what other hosts have computed for this job, as far as there is room. Raises LeaseLost, OSError,

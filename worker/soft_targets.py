@@ -1,4 +1,4 @@
-"""The soft targets that jobs on this host share: one folder, bounded, the least recently used ones go first."""
+"""Soft targets that a tenant's jobs on a host share: a folder each, bounded together, least recently used go first."""
 
 import contextlib
 import fcntl
@@ -16,31 +16,38 @@ _LEFT_BEHIND_AFTER = 3600.0
 log = logging.getLogger(__name__)
 
 
-def folder(settings: Settings) -> Path | None:
-    """Return the folder that jobs on this host share; None where each keeps its own."""
-    return settings.data / "soft_targets" if settings.soft_target_bytes else None
+def folder(settings: Settings, tenant: str) -> Path | None:
+    """Return the folder that a tenant's jobs on this host share; None where each keeps its own.
+
+    Of a tenant: that a teacher was seen here before would show in the time that a job takes.
+    """
+    return _all(settings) / tenant if settings.soft_target_bytes else None
 
 
-def made(settings: Settings) -> list[Path]:
+def _all(settings: Settings) -> Path:
+    return settings.data / "soft_targets"
+
+
+def made(settings: Settings, tenant: str) -> list[Path]:
     """Make the folder where there is none, and return it (or nothing): a job cannot, behind its walls."""
-    shared = folder(settings)
+    shared = folder(settings, tenant)
     if shared:
         shared.mkdir(parents=True, exist_ok=True)
     return [shared] if shared else []
 
 
-def from_job(settings: Settings) -> str:
+def from_job(settings: Settings, tenant: str) -> str:
     """Return the folder as a job's directory sees it: no path of this host gets into published files."""
-    shared = folder(settings)
+    shared = folder(settings, tenant)
     return os.path.relpath(shared, job_folder(settings, "job")) if shared else "cache"
 
 
 def make_room(settings: Settings) -> int:
-    """Remove what is beyond the limit, and what was left behind; return how many files went."""
-    shared = folder(settings)
-    if shared is None or not shared.exists():
+    """Remove what is beyond the limit for all tenants, and what was left behind; return how many files went."""
+    if not settings.soft_target_bytes:
         return 0
-    found = sorted(((path, status) for path in shared.iterdir() if (status := _status(path))), key=_last_used)
+    files = (path for path in _all(settings).rglob("*") if path.is_file())
+    found = sorted(((path, status) for path in files if (status := _status(path))), key=_last_used)
     removed = [path for path, status in found if _left_behind(path, status) and _remove_unused(path)]
     kept = [(path, status) for path, status in found if path not in removed]
     total = sum(status.st_blocks * 512 for _, status in kept)

@@ -43,7 +43,7 @@ async def job_file(session: AsyncSession, lease: Lease, threads: int, settings: 
         resident_bytes=settings.resident_bytes,
         halvings=lease.halvings,
         max_parameters=settings.max_parameters,
-        targets_folder=soft_targets.from_job(settings),
+        targets_folder=soft_targets.from_job(settings, lease.tenant_id),
     )
 
 

@@ -214,7 +214,7 @@ class Supervisor:
             self._slot.threads,
             self._slot.cuda,
             memory=None if self._slot.cuda else self._settings.job_memory_bytes or None,  # CUDA maps more than it uses
-            shared=soft_targets.made(self._settings),
+            shared=soft_targets.made(self._settings, self._lease.tenant_id),
             strict=self._settings.sandbox == "strict",
             kept_open=self._slot.locks,
         )

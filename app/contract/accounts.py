@@ -56,7 +56,7 @@ class ApiKey(Resource):
 class NewApiKey(ApiKey):
     """A key that was just made."""
 
-    key: str
+    key: str = Field(repr=False)
     """`sh_…`, to be sent as `Authorization: Bearer …`. It is not stored and cannot be shown again."""
 
 

@@ -3,6 +3,6 @@
 from stillhouse.embedded.children import ChildDied
 from stillhouse.embedded.folder import FolderInUse
 from stillhouse.embedded.port import PortTaken
-from stillhouse.embedded.stack import EmbeddedStack, NotReady
+from stillhouse.embedded.stack import EmbeddedStack, NoKeys, NotReady
 
-__all__ = ["ChildDied", "EmbeddedStack", "FolderInUse", "NotReady", "PortTaken"]
+__all__ = ["ChildDied", "EmbeddedStack", "FolderInUse", "NoKeys", "NotReady", "PortTaken"]

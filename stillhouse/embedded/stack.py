@@ -1,6 +1,7 @@
 """`EmbeddedStack`: broker, migrations, API, workers, housekeeping, in this order, on one machine, without root."""
 
 import os
+import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -10,10 +11,11 @@ from typing import Self
 
 import httpx2
 
+from app.contract.accounts import HOW_TO_BEGIN
 from stillhouse.embedded import broker
 from stillhouse.embedded.children import Child, stop_together, wait_for
 from stillhouse.embedded.folder import DataFolder
-from stillhouse.embedded.port import bind, url_of
+from stillhouse.embedded.port import HOST, bind, is_loopback, url_of
 from stillhouse.errors import StillhouseError
 
 START_SECONDS = 90.0
@@ -24,16 +26,22 @@ class NotReady(StillhouseError):
     """The processes run, but the service does not say that it is ready."""
 
 
+class NoKeys(StillhouseError):
+    """Others would reach a service that cannot tell who they are."""
+
+
 class EmbeddedStack:
     """A running service while the `with` block lasts; `url` is where it answers.
 
     `data`: its folder (None: a temporary one, removed at the end). `port`: 0 takes a free one. `workers`: jobs at once.
+    `host`: the address to listen on; one that others reach needs an API key first (raises NoKeys).
     STILLHOUSE_BROKER_URL, STILLHOUSE_DATABASE_URL and STILLHOUSE_STORE_URL, where set, are used in place of the
     embedded parts. Start it from a thread that lives as long as it shall: its processes die with that thread.
     """
 
-    def __init__(self, data: Path | str | None = None, *, port: int = 0, workers: int = 1) -> None:
+    def __init__(self, data: Path | str | None = None, *, port: int = 0, workers: int = 1, host: str = HOST) -> None:
         self._data = data
+        self._host = host
         self._port = port
         self._workers = workers
         self._children: list[Child] = []
@@ -70,7 +78,7 @@ class EmbeddedStack:
         folder = DataFolder(Path(self._data))
         self._cleanup.callback(folder.close)
         self.folder = folder.path
-        listener = self._cleanup.enter_context(bind(self._port))
+        listener = self._cleanup.enter_context(bind(self._port, self._host))
         self.url = url_of(listener)
         folder.note(self.url)
         self._run(folder, listener.fileno())
@@ -83,6 +91,8 @@ class EmbeddedStack:
         migrations = self._child("migrations", [*python, "-m", "migrations"], folder, environment)
         migrations.finish(MIGRATION_SECONDS)
         self._children.remove(migrations)
+        if not is_loopback(self._host):
+            self._require_key([*python, "-m", "app.accounts", "exist"], folder, environment)
         api = [*python, "-m", "uvicorn", "--factory", "app.main:create_app", "--fd", str(descriptor)]
         api += ["--timeout-graceful-shutdown", "3"]  # those who follow a job would keep it for hours
         self._child("api", api, folder, environment, descriptors=[descriptor])
@@ -93,6 +103,20 @@ class EmbeddedStack:
         self._cleanup.callback(self._stop_workers)
         if not wait_for(self._answers, self._children, START_SECONDS):
             raise NotReady(f"{self.url}/readyz did not say ready within {START_SECONDS:g} s; logs: {folder.logs}")
+
+    def _require_key(self, command: list[str], folder: DataFolder, environment: dict[str, str]) -> None:
+        found = subprocess.run(  # noqa: S603  # the command is the stack's own
+            command,
+            cwd=folder.path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=START_SECONDS,
+        )
+        if found.returncode:
+            reason = found.stderr.strip() or f"there is no API key yet: {HOW_TO_BEGIN}"
+            raise NoKeys(f"not started on {self._host}, where others reach it: {reason}")
 
     def _start_broker(self, folder: DataFolder, environment: dict[str, str]) -> str:
         listens_on = folder.sockets / "broker.sock"

@@ -56,19 +56,20 @@ class House:
     settings: Settings
     database: Database
     store: Store
+    tenant: str = DEFAULT_TENANT
 
     async def model(self, content: bytes | None = None, **more: Any) -> str:
         """Upload and register a teacher; it is not inspected yet."""
         async with self.database.transaction() as session:
-            file = await files.register(session, DEFAULT_TENANT, "teacher", await self._put(content or weights()))
+            file = await files.register(session, self.tenant, "teacher", await self._put(content or weights()))
             request = ModelCreate(**{"file": file.id, "architecture": TEACHER, **more})
-            return (await models.register(session, DEFAULT_TENANT, request, max_parameters=10**9)).id
+            return (await models.register(session, self.tenant, request, max_parameters=10**9)).id
 
     async def dataset(self, content: bytes | None = None, **more: Any) -> str:
         """Upload and register a transfer set; it is not inspected yet."""
         async with self.database.transaction() as session:
-            file = await files.register(session, DEFAULT_TENANT, "data.npz", await self._put(content or samples()))
-            return (await datasets.register(session, DEFAULT_TENANT, DatasetCreate(file=file.id, **more))).id
+            file = await files.register(session, self.tenant, "data.npz", await self._put(content or samples()))
+            return (await datasets.register(session, self.tenant, DatasetCreate(file=file.id, **more))).id
 
     async def _put(self, content: bytes) -> Any:
         return await self.store.put(once(content), limit=2**30)
@@ -92,7 +93,7 @@ class House:
         document = {"teacher": teacher, "transfer_set": data, "student": student, "training": training,
                     "control": False, "export": {"plots": False}, **spec}  # fmt: skip
         async with self.database.transaction() as session:
-            job = await jobs.submit(session, DEFAULT_TENANT, JobSpec.model_validate(document), max_parameters=10**9)
+            job = await jobs.submit(session, self.tenant, JobSpec.model_validate(document), max_parameters=10**9)
             return job.id
 
     async def cancel(self, job_id: str) -> None:
@@ -106,11 +107,11 @@ class House:
 
     async def retry(self, job_id: str) -> str:
         async with self.database.transaction() as session:
-            return (await jobs.retry(session, DEFAULT_TENANT, job_id, max_parameters=10**9)).id
+            return (await jobs.retry(session, self.tenant, job_id, max_parameters=10**9)).id
 
     async def _ask(self, wish: Callable[[AsyncSession, str, str], Awaitable[Job]], job_id: str) -> None:
         async with self.database.transaction() as session:
-            await wish(session, DEFAULT_TENANT, job_id)
+            await wish(session, self.tenant, job_id)
 
     async def job(self, job_id: str) -> Job:
         async with self.database.reading() as session:
@@ -125,11 +126,11 @@ class House:
 
     async def events(self, job_id: str) -> list[JobEvent]:
         async with self.database.reading() as session:
-            return await JobRepository(session).events(DEFAULT_TENANT, job_id, 0, 10_000)
+            return await JobRepository(session).events(self.tenant, job_id, 0, 10_000)
 
     async def log(self, job_id: str) -> str:
         async with self.database.reading() as session:
-            return "".join(piece.text for piece in await JobRepository(session).logs(DEFAULT_TENANT, job_id))
+            return "".join(piece.text for piece in await JobRepository(session).logs(self.tenant, job_id))
 
     async def json(self, job_id: str, kind: str) -> Any:
         """Return a published document."""
@@ -138,7 +139,7 @@ class House:
 
     async def artifacts(self, job_id: str) -> dict[str, Artifact]:
         async with self.database.reading() as session:
-            rows: Sequence[Artifact] = await JobRepository(session).artifacts(DEFAULT_TENANT, job_id)
+            rows: Sequence[Artifact] = await JobRepository(session).artifacts(self.tenant, job_id)
         assert len({row.name for row in rows}) == len(rows), "a result was published twice"
         return {row.kind: row for row in rows}
 

@@ -3,11 +3,13 @@
 import asyncio
 import fcntl
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
+from app.db.base import DEFAULT_TENANT
 from app.db.tables import SoftTargets
 from app.files.repository import FileRepository
 from app.settings import Settings
@@ -19,11 +21,9 @@ from worker.devices import Slot
 
 
 def kept(settings: Settings, *sizes: int) -> list[Path]:
-    """Put files into the shared folder, the least recently used first."""
-    folder = soft_targets.folder(settings)
-    assert folder
-    folder.mkdir(parents=True)
-    paths = [folder / f"{number}.safetensors" for number in range(len(sizes))]
+    """Put files into the folders of two tenants in turn, the least recently used first."""
+    folders = [folder for tenant in ("tnt_1", "tnt_2") for folder in soft_targets.made(settings, tenant)]
+    paths = [folders[number % 2] / f"{number}.safetensors" for number in range(len(sizes))]
     for age, (path, size) in enumerate(zip(paths, sizes, strict=True)):
         path.write_bytes(bytes(size))
         os.utime(path, (age, age))
@@ -52,7 +52,7 @@ def test_half_made_files_go_after_a_while(tmp_path: Path) -> None:
 
 def test_no_limit_no_folder(tmp_path: Path) -> None:
     settings = Settings(data=tmp_path, soft_target_bytes=0)
-    assert soft_targets.folder(settings) is None
+    assert soft_targets.folder(settings, DEFAULT_TENANT) is None
     assert soft_targets.make_room(settings) == 0
 
 
@@ -88,7 +88,9 @@ async def test_hosts_share_one_teacher_pass(house: House, tmp_path: Path) -> Non
     jobs = [await house.submit_on(teacher, data) for _ in range(3)]
     await run(first, jobs[0])
     shared = await rows(house)
-    assert [row.name for row in shared] == [path.name for path in _by_size(tmp_path / "one" / "soft_targets")]
+    assert [row.name for row in shared] == [
+        path.name for path in _by_size(tmp_path / "one" / "soft_targets" / DEFAULT_TENANT)
+    ]
     await run(second, jobs[1])
     assert "teacher_pass" in await phases(house, jobs[0])
     assert "teacher_pass" not in await phases(house, jobs[1])
@@ -105,6 +107,25 @@ async def test_hosts_share_one_teacher_pass(house: House, tmp_path: Path) -> Non
     assert [row.sha256 for row in await rows(house)] == [row.sha256 for row in shared]  # offered anew, the same bytes
     students = {(await house.artifacts(job_id))["student"].sha256 for job_id in jobs}
     assert len(students) == 1
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_tenants_share_no_teacher_pass(house: House) -> None:
+    """The same teacher, transfer set and host: the second tenant's job pays as if nobody had been there."""
+    computed = {}
+    for tenant in (DEFAULT_TENANT, "tnt_other"):
+        mine = replace(house, tenant=tenant)
+        teacher, data = await mine.model(), await mine.dataset()
+        await mine.pass_inspections()
+        job_id = await mine.submit_on(teacher, data)
+        await run(mine, job_id)
+        computed[tenant] = (await mine.json(job_id, "report"))["soft_targets"]
+        assert "teacher_pass" in await phases(mine, job_id)
+    assert computed["tnt_other"] == computed[DEFAULT_TENANT] == {"computed": 120, "reused": 0}
+    folders = [house.settings.data / "soft_targets" / tenant for tenant in computed]
+    first, second = ([path.name for path in _by_size(folder)] for folder in folders)
+    assert first == second != []
 
 
 def _by_size(folder: Path) -> list[Path]:
