@@ -34,7 +34,7 @@ def port(api: Listener, tmp_path: Path) -> Iterator[int]:
 def _open(port: int, path: str, size: int) -> socket.socket:
     """Send the head of a POST and half of its body."""
     connection = socket.create_connection(("127.0.0.1", port), timeout=10)
-    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {size}\r\n\r\n"
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {size}\r\n\r\n"
     connection.sendall(head.encode() + HALF)
     return connection
 
