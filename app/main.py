@@ -26,6 +26,7 @@ from app.api import (
     metrics,
     models,
     problems,
+    retention,
     tus,
     uploads,
     workers,
@@ -76,7 +77,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 def _routers() -> list[APIRouter]:
     first = APIRouter(prefix="/v1", dependencies=[Depends(caller)])
-    for module in (files, uploads, models, datasets, jobs, job_wishes, job_events, job_results, workers, catalog):
+    of_jobs = (jobs, job_wishes, job_events, job_results)
+    for module in (files, uploads, models, datasets, *of_jobs, workers, retention, catalog):
         first.include_router(module.router)
     for administrative in (accounts, api_keys, audit_log):
         first.include_router(administrative.router)

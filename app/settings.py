@@ -94,12 +94,16 @@ class Settings(BaseSettings):
     """A job that nobody took for so long expires."""
     failed_seconds: float = Field(default=7 * 24 * 3600, ge=0)
     """What a failed or expired job had learnt stays on its host and in the store for so long, for a retry."""
+    keep_jobs_seconds: float = Field(default=0, ge=0)
+    """Jobs that ended so long ago are deleted with their results, unless they are pinned; 0: kept for ever."""
+    keep_unused_seconds: float = Field(default=0, ge=0)
+    """Models, transfer sets and files that nothing used for so long are deleted, unless pinned; 0: kept for ever."""
     inspection_seconds: Seconds = 120
     """Wall-clock limit of an inspection."""
     inspection_memory_bytes: int = Field(default=8 * 2**30, gt=0)
     """Address space of an inspection."""
     orphan_seconds: Seconds = 24 * 3600
-    """Stored bytes that nothing refers to are removed after so long."""
+    """Stored bytes that nothing refers to are set aside after so long, and removed after as long again."""
 
     @cached_property
     def database(self) -> str:

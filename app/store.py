@@ -4,6 +4,7 @@ Blocking calls in threads: obstore's own futures can abort an interpreter that e
 
 incoming/<id>         while it streams in; never read
 blobs/<ab>/<sha256>   complete, checked, and never changed again
+aside/<ab>/<sha256>   nothing referred to it any more; taken back if somebody does, else removed a while later
 """
 
 import asyncio
@@ -13,6 +14,7 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -30,6 +32,8 @@ in_thread = asyncio.to_thread
 CHUNK = 2**20
 _PART = 5 * 2**20
 """The smallest part that S3 takes; two in flight bound the memory of an upload."""
+_LISTED = 1000
+"""Entries of one answer to a list."""
 _SIGNED_FOR = timedelta(minutes=15)
 
 
@@ -39,6 +43,26 @@ class Blob:
 
     sha256: str
     size: int
+
+
+class Area(StrEnum):
+    """A folder of the store."""
+
+    INCOMING = "incoming"
+    BLOBS = "blobs"
+    ASIDE = "aside"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An entry of a list of what there is."""
+
+    area: Area
+    name: str
+    """The SHA-256, of what has come in whole."""
+    path: str
+    size: int
+    written: datetime
 
 
 class BlobMissing(Exception):
@@ -123,9 +147,7 @@ class Store:
             return
         options: obstore.GetOptions = {"range": (start, end) if end is not None else {"offset": start}}
         try:
-            result = await in_thread(
-                lambda: obstore.get(self._store, _path(sha256), options=options if start or end else None)
-            )
+            result = await self._open(sha256, options if start or end else None)
             chunks = result.stream(min_chunk_size=CHUNK)
             while (chunk := await in_thread(next, chunks, None)) is not None:
                 yield bytes(chunk)
@@ -133,6 +155,13 @@ class Store:
             raise BlobMissing(sha256) from error
         except (BaseError, OSError) as error:
             raise _outage(error) from error
+
+    async def _open(self, sha256: str, options: "obstore.GetOptions | None") -> "obstore.GetResult":
+        try:
+            return await in_thread(obstore.get, self._store, _path(sha256), options=options)
+        except (NotFoundError, FileNotFoundError):
+            await self.restore(sha256)  # or somebody else does at this moment
+        return await in_thread(obstore.get, self._store, _path(sha256), options=options)
 
     async def fetch(self, sha256: str, path: Path) -> None:
         """Copy a blob to this host's disk and check its hash. Raises BlobMissing, BlobCorrupt."""
@@ -150,17 +179,29 @@ class Store:
             return None
         return await in_thread(obstore.sign, self._store, "GET", _path(sha256), _SIGNED_FOR)
 
-    async def aged(self, before: datetime) -> AsyncIterator[tuple[str, str | None]]:
-        """Yield (path, sha256 or None for an unfinished upload) of all that was last written before a time."""
-        batches = iter(obstore.list(self._store))
+    async def listed(self, area: Area) -> AsyncIterator[list[Stored]]:
+        """Yield all that there is, many at a time."""
+        batches = iter(obstore.list(self._store, prefix=area.value, chunk_size=_LISTED))
         while (batch := await in_thread(next, batches, None)) is not None:
-            for entry in batch:
-                if entry["last_modified"] < before:
-                    path = entry["path"]
-                    yield path, path.rsplit("/", 1)[-1] if path.startswith("blobs/") else None
+            yield [
+                Stored(area, meta["path"].rsplit("/", 1)[-1], meta["path"], meta["size"], meta["last_modified"])
+                for meta in batch
+            ]
 
-    async def remove(self, path: str) -> None:
-        await self._discard(path)
+    async def remove(self, stored: Stored) -> None:
+        await self._discard(stored.path)
+
+    async def set_aside(self, sha256: str) -> None:
+        """Take bytes away that nobody needs; they can be taken back until they are removed."""
+        with contextlib.suppress(NotFoundError, FileNotFoundError):  # another janitor was faster
+            if self._local:
+                os.utime(self._local / _path(sha256))  # how long it lies there counts from now
+            await in_thread(obstore.rename, self._store, _path(sha256), _path(sha256, Area.ASIDE))
+
+    async def restore(self, sha256: str) -> None:
+        """Take back bytes that were set aside, if they were."""
+        with contextlib.suppress(NotFoundError, FileNotFoundError):
+            await in_thread(obstore.rename, self._store, _path(sha256, Area.ASIDE), _path(sha256))
 
     async def reachable(self) -> str | None:
         """Return why the store cannot be used, or None."""
@@ -196,8 +237,8 @@ def refuse_when_full(folder: Path, floor: int, wanted: int = 0) -> None:
         raise StorageFull(f"the disk has {free} bytes free, {wanted} more are asked for, and {floor} are kept free")
 
 
-def _path(sha256: str) -> str:
-    return f"blobs/{sha256[:2]}/{sha256}"
+def _path(sha256: str, area: Area = Area.BLOBS) -> str:
+    return f"{area}/{sha256[:2]}/{sha256}"
 
 
 def _local_folder(url: str) -> Path | None:

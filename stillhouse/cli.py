@@ -5,7 +5,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from stillhouse.commands import following, jobs, keys, results, serve, submit, uploads, workers
+from stillhouse.commands import following, jobs, keeping, keys, results, serve, submit, uploads, workers
 from stillhouse.commands.terminal import refuse
 from stillhouse.errors import StillhouseError
 
@@ -44,6 +44,9 @@ app.command()(jobs.retry)
 app.command()(jobs.clone)
 app.command()(results.download)
 app.command()(results.report)
+app.command()(keeping.pin)
+app.command()(keeping.unpin)
+app.command()(keeping.retention)
 app.command()(workers.workers)
 app.command()(workers.drain)
 app.command()(workers.undrain)

@@ -7,12 +7,14 @@ from typing import Self
 from pydantic import SecretStr
 
 from app.contract.resources import Catalog, Readiness
+from app.contract.retention import Retention
 from stillhouse import calls
 from stillhouse.accounts import Accounts, AuditLog, Keys
 from stillhouse.datasets import Datasets
 from stillhouse.files import Files
 from stillhouse.gauges import on_terminal
 from stillhouse.jobs import Jobs
+from stillhouse.keeping import Kept, place_of
 from stillhouse.models import Models
 from stillhouse.retry import RetryRules
 from stillhouse.transport import Transport
@@ -59,6 +61,22 @@ class Stillhouse:
     def ready(self) -> Readiness:
         """Return the state of what the service stands on; raise ServiceUnavailable where a part is down."""
         return self._transport.send(calls.get("/readyz", Readiness))
+
+    def retention(self) -> Retention:
+        """Return what the service would remove by itself now, and why; nothing is removed."""
+        return self._transport.send(calls.get("/v1/retention", Retention))
+
+    def pin(self, thing: Kept | str) -> None:
+        """Have a job, model, transfer set or file (or its id) never removed by retention, nor what it needs."""
+        self._set_pin(thing, pinned=True)
+
+    def unpin(self, thing: Kept | str) -> None:
+        """Leave it to retention again."""
+        self._set_pin(thing, pinned=False)
+
+    def _set_pin(self, thing: Kept | str, *, pinned: bool) -> None:
+        path, shape = place_of(thing)
+        self._transport.send(calls.change(path, shape, pinned=pinned))
 
     def close(self) -> None:
         self._transport.close()

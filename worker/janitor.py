@@ -15,15 +15,15 @@ from obstore.exceptions import BaseError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.checkpoints.service import forget as forget_checkpoints
 from app.contract.errors import StillhouseError
 from app.db.session import Database
-from app.files.service import sweep_orphans
+from app.files import orphans
 from app.inspections import service as inspections
 from app.jobs import blocked, upkeep
 from app.queue import Bell
+from app.retention import service as retention
+from app.retention.repository import Rule, rules
 from app.settings import Settings
-from app.soft_targets.service import forget as forget_soft_targets
 from app.store import Store
 from app.uploads.reception import Reception
 from app.workers import service as workers
@@ -58,12 +58,11 @@ class Janitor:
             "expired": self._once(lambda session: upkeep.expire_forgotten(session, settings.max_queued_seconds)),
             "unblocked": self._once(blocked.unblock_forgotten),
             "workers": self._once(workers.forget_lost),
-            "checkpoints": self._once(lambda session: forget_checkpoints(session, settings.failed_seconds)),
-            "soft targets": self._once(lambda session: forget_soft_targets(session, settings.soft_target_seconds)),
             "jobs rung": self._ring("distill", upkeep.ring_again),
             "inspections rung": self._ring("inspect", inspections.ring_again),
             "job directories": lambda: folders.sweep_jobs(self._database, settings),
             "inspection directories": lambda: folders.sweep_inspections(settings),
+            **{f"retention of {rule.kind}": self._remove(rule) for rule in rules(settings)},
             "uploads": Reception(self._database, self._store, settings).sweep,
             "orphans": self._sweep_orphans,
             "lost": self._reap_lost,  # last: it may wait
@@ -85,6 +84,9 @@ class Janitor:
 
         return part
 
+    def _remove(self, rule: Rule) -> Part:
+        return lambda: retention.remove(self._database, rule)
+
     def _ring(
         self, kind: Literal["distill", "inspect"], ring: Callable[[AsyncSession, float, int, int], Awaitable[int]]
     ) -> Part:
@@ -99,7 +101,7 @@ class Janitor:
     async def _sweep_orphans(self) -> int:
         if not _due(self._settings.data / "orphans-swept", _ORPHANS_EVERY):
             return 0
-        return await sweep_orphans(self._database, self._store, self._settings.orphan_seconds)
+        return await orphans.sweep(self._database, self._store, self._settings.orphan_seconds)
 
 
 def _due(mark: Path, seconds: float) -> bool:

@@ -10,7 +10,7 @@ from app.api.dependencies import Cursor, ExpectedVersion, IdempotencyKey, Limit,
 from app.api.once import answer_once
 from app.api.parameters import DatasetId, SpareDatasetId
 from app.api.responses import errors
-from app.contract.resources import Dataset, DatasetCreate, Page, Rename
+from app.contract.resources import Dataset, DatasetCreate, Page, RegisteredChange
 from app.datasets import service
 from app.datasets.repository import DatasetRepository
 from app.registry import service as registry
@@ -23,7 +23,7 @@ _EXAMPLE = {
         "value": {"file": samples.DATA_FILE, "name": "my irises"},
     }
 }
-_RENAME = {"rename": {"summary": "Another name", "value": {"name": "irises"}}}
+_CHANGE = {"rename": {"summary": "Another name", "value": {"name": "irises"}}}
 
 
 @router.post(
@@ -63,17 +63,17 @@ async def get_dataset(dataset_id: DatasetId, tenant: Tenant, session: Reading, r
     return render.dataset(row)
 
 
-@router.patch("/{dataset_id}", summary="Rename a transfer set", responses=errors(400, 404, 412, 413, 422))
+@router.patch("/{dataset_id}", summary="Change a transfer set", responses=errors(400, 404, 412, 413, 422))
 async def update_dataset(
     dataset_id: DatasetId,
-    wanted: Annotated[Rename, Body(openapi_examples=_RENAME)],
+    wanted: Annotated[RegisteredChange, Body(openapi_examples=_CHANGE)],
     tenant: Tenant,
     session: Writing,
     response: Response,
     expected: ExpectedVersion,
 ) -> Dataset:
-    """Change the transfer set's name."""
-    row = await registry.rename(DatasetRepository(session), tenant, dataset_id, wanted.name, expected)
+    """Change the transfer set's name, or pin it: retention leaves what is pinned alone."""
+    row = await registry.change(DatasetRepository(session), tenant, dataset_id, wanted, expected)
     response.headers["ETag"] = f'"{row.version}"'
     return render.dataset(row)
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Body, Header, Request
 
 from app.api import render
 from app.api.dependencies import ChangesDep, Reading, SettingsDep, StoreDep, Tenant, Writing
@@ -10,10 +10,11 @@ from app.api.multipart import FileForm
 from app.api.parameters import FileId, SpareFileId
 from app.api.responses import errors
 from app.contract.errors import PayloadTooLarge
-from app.contract.resources import File
+from app.contract.resources import File, FileChange
 from app.files import service
 
 router = APIRouter(prefix="/files", tags=["files"])
+_CHANGE = {"pin": {"summary": "Keep it", "value": {"pinned": True}}}
 _FORM = {
     "requestBody": {
         "required": True,
@@ -65,6 +66,14 @@ async def create_file(
 async def get_file(file_id: FileId, tenant: Tenant, session: Reading) -> File:
     """Name, size and hash of an uploaded file."""
     return render.file(await service.get(session, tenant, file_id))
+
+
+@router.patch("/{file_id}", summary="Change a file", responses=errors(400, 404, 413, 422))
+async def update_file(
+    file_id: FileId, wanted: Annotated[FileChange, Body(openapi_examples=_CHANGE)], tenant: Tenant, session: Writing
+) -> File:
+    """Pin a file, or unpin it: retention leaves what is pinned alone."""
+    return render.file(await service.change(session, tenant, file_id, wanted))
 
 
 @router.delete("/{file_id}", status_code=204, summary="Delete a file", responses=errors(404, 409))

@@ -42,8 +42,9 @@ async def resume_job(job_id: PausedJobId, tenant: Tenant, session: Writing, sett
 async def retry_job(job_id: CancelledJobId, tenant: Tenant, session: Writing, settings: SettingsDep) -> Job:
     """Queue a job that failed, was cancelled or expired again: as a new job, whose `retry_of` names it.
 
-    It has all its attempts anew, and goes on from the last checkpoint of the one that failed or expired, where the host
-    that takes it still has that (`STILLHOUSE_FAILED_SECONDS`). Safe to repeat: a job has one retry, which is answered
-    again. 409 where the job is not over or has succeeded; 422 says what of its inputs is gone.
+    It has all its attempts anew, and goes on from the last checkpoint of the one that failed or expired, for as long as
+    that is kept (`STILLHOUSE_FAILED_SECONDS`) in a store that hosts share, or else on the host that takes the job. Safe
+    to repeat: a job has one retry, which is answered again. 409 where the job is not over or has succeeded; 422 says
+    what of its inputs is gone.
     """
     return await shown(session, await service.retry(session, tenant, job_id, settings.max_parameters), settings)

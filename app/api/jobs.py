@@ -123,7 +123,7 @@ async def update_job(
     response: Response,
     expected: ExpectedVersion,
 ) -> Job:
-    """Change name, priority or labels."""
+    """Change name, priority or labels, or pin the job: retention leaves it, and what it names, alone then."""
     row = await service.change(session, tenant, job_id, wanted, expected)
     response.headers["ETag"] = f'"{row.version}"'
     return await shown(session, row, settings)

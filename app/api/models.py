@@ -10,7 +10,7 @@ from app.api.dependencies import Cursor, ExpectedVersion, IdempotencyKey, Limit,
 from app.api.once import answer_once
 from app.api.parameters import ModelId, SpareModelId
 from app.api.responses import errors
-from app.contract.resources import Model, ModelCreate, Page, Rename
+from app.contract.resources import Model, ModelCreate, Page, RegisteredChange
 from app.models import service
 from app.models.repository import ModelRepository
 from app.registry import service as registry
@@ -27,7 +27,7 @@ _EXAMPLE = {
         },
     }
 }
-_RENAME = {"rename": {"summary": "Another name", "value": {"name": "iris teacher"}}}
+_CHANGE = {"rename": {"summary": "Another name", "value": {"name": "iris teacher"}}}
 
 
 @router.post(
@@ -64,17 +64,17 @@ async def get_model(model_id: ModelId, tenant: Tenant, session: Reading, respons
     return render.model(row)
 
 
-@router.patch("/{model_id}", summary="Rename a model", responses=errors(400, 404, 412, 413, 422))
+@router.patch("/{model_id}", summary="Change a model", responses=errors(400, 404, 412, 413, 422))
 async def update_model(
     model_id: ModelId,
-    wanted: Annotated[Rename, Body(openapi_examples=_RENAME)],
+    wanted: Annotated[RegisteredChange, Body(openapi_examples=_CHANGE)],
     tenant: Tenant,
     session: Writing,
     response: Response,
     expected: ExpectedVersion,
 ) -> Model:
-    """Change the model's name."""
-    row = await registry.rename(ModelRepository(session), tenant, model_id, wanted.name, expected)
+    """Change the model's name, or pin it: retention leaves what is pinned alone."""
+    row = await registry.change(ModelRepository(session), tenant, model_id, wanted, expected)
     response.headers["ETag"] = f'"{row.version}"'
     return render.model(row)
 

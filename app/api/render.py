@@ -15,7 +15,8 @@ _AS_STORED = tuple(
 
 
 def file(row: tables.File) -> resources.File:
-    return resources.File(id=row.id, name=row.name, size=row.size, sha256=row.sha256, created_at=row.created_at)
+    same = ("id", "name", "size", "sha256", "pinned", "created_at")
+    return resources.File(**{name: getattr(row, name) for name in same})
 
 
 def upload(row: tables.Upload, offset: int) -> resources.Upload:
@@ -47,6 +48,7 @@ def _registered(row: tables.Model | tables.Dataset) -> dict[str, object]:
         "file": row.file_id,
         "state": row.state,
         "inspection": row.inspection,
+        "pinned": row.pinned,
         "version": row.version,
         "created_at": row.created_at,
     }

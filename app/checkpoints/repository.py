@@ -1,14 +1,11 @@
 """Every SQL statement about what jobs have learnt, as far as it lies in the store."""
 
 from collections.abc import Collection, Sequence
-from typing import Any
 
-from sqlalchemy import CursorResult, delete, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.contract.states import JobState
-from app.db.base import db_now
-from app.db.tables import Checkpoint, Job
+from app.db.tables import Checkpoint
 
 
 class CheckpointRepository:
@@ -35,13 +32,3 @@ class CheckpointRepository:
     async def hand_over(self, job_id: str, heir: str) -> None:
         """Make what a job had learnt another's."""
         await self._session.execute(update(Checkpoint).where(Checkpoint.job_id == job_id).values(job_id=heir))
-
-    async def forget(self, seconds: float) -> int:
-        """Forget what jobs had learnt that did not succeed and ended so long ago; return how many files."""
-        old = select(Job.id).where(
-            Job.state.in_([JobState.FAILED, JobState.EXPIRED]), Job.finished_at <= db_now(-seconds)
-        )
-        gone: CursorResult[Any] = await self._session.execute(  # type: ignore[assignment]  # a statement that returns no rows
-            delete(Checkpoint).where(Checkpoint.job_id.in_(old))
-        )
-        return gone.rowcount

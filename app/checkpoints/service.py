@@ -38,8 +38,3 @@ async def withdraw(session: AsyncSession, lease: Lease, name: str) -> None:
     """Forget a file that cannot be used. Raises LeaseLost."""
     await leases.hold(session, lease)
     await CheckpointRepository(session).remove(lease.job_id, [name])
-
-
-async def forget(session: AsyncSession, seconds: float) -> int:
-    """Forget what jobs had learnt that did not succeed and ended so long ago; the janitor finds the bytes."""
-    return await CheckpointRepository(session).forget(seconds)

@@ -59,7 +59,17 @@ class File(Resource):
     size: int
     """Bytes."""
     sha256: str
+    pinned: bool = False
+    """Retention leaves it alone."""
     created_at: datetime
+
+
+class FileChange(BaseModel):
+    """What may be changed of a file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    pinned: bool | None = None
 
 
 class Upload(Resource):
@@ -136,6 +146,8 @@ class Model(Resource):
     """What the outputs stand for; empty where they are what their numbers say, or not known yet."""
     state: InspectionState
     inspection: ModelInspection | None
+    pinned: bool = False
+    """Retention leaves it, and its file, alone."""
     version: int
     created_at: datetime
 
@@ -161,16 +173,19 @@ class Dataset(Resource):
     splits: Splits
     state: InspectionState
     inspection: DatasetInspection | None
+    pinned: bool = False
+    """Retention leaves it, and its file, alone."""
     version: int
     created_at: datetime
 
 
-class Rename(BaseModel):
+class RegisteredChange(BaseModel):
     """What may be changed of a model or a transfer set."""
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Name
+    name: Name | None = None
+    pinned: bool | None = None
 
 
 class Failure(Resource):
@@ -199,6 +214,8 @@ class Job(Resource):
     labels: Labels
     spec: JobSpec
     spec_hash: str
+    pinned: bool = False
+    """Retention leaves it, and what it names, alone."""
     cloned_from: str | None = None
     """The job whose spec this one submitted again."""
     retry_of: str | None = None
@@ -228,6 +245,7 @@ class JobChange(BaseModel):
     name: Name | None = None
     priority: int | None = Field(default=None, ge=-100, le=100)
     labels: Labels | None = None
+    pinned: bool | None = None
 
 
 class Estimate(Resource):

@@ -62,7 +62,15 @@ class AuditEntry(_Owned, Base):
     request_id: Mapped[str] = mapped_column(String(100))
 
 
-class File(_Owned, Base):
+class _Kept(_Owned):
+    """Something that retention may remove once nothing uses it."""
+
+    pinned: Mapped[bool] = mapped_column(default=False)
+    used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When the last of what used it was deleted."""
+
+
+class File(_Kept, Base):
     """An uploaded file; its bytes lie in the store under their SHA-256."""
 
     __tablename__ = "files"
@@ -99,7 +107,7 @@ class Upload(_Owned, Base):
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
-class _Registered(_Owned):
+class _Registered(_Kept):
     """Something uploaded that is inspected once: uploaded -> inspecting -> ready | rejected."""
 
     name: Mapped[str] = mapped_column(String(200))
@@ -165,6 +173,8 @@ class Job(_Owned, Base):
     retry_of: Mapped[str | None] = mapped_column(Id, ForeignKey("jobs.id", ondelete="SET NULL"))
     """The job that did not succeed, and from whose checkpoint this one goes on; a job has one retry at most."""
     labels: Mapped[dict[str, str]] = mapped_column(Json)
+    pinned: Mapped[bool] = mapped_column(default=False)
+    """Retention leaves it, and what it names, alone."""
     priority: Mapped[int] = mapped_column(Integer)
     max_attempts: Mapped[int] = mapped_column(Integer)
 

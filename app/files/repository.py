@@ -1,6 +1,8 @@
 """Every SQL statement about uploaded files, and about which stored bytes are still referred to."""
 
-from sqlalchemy import exists, or_, select
+from collections.abc import Collection
+
+from sqlalchemy import select, union
 
 from app.db.owned import OwnedRepository
 from app.db.tables import Artifact, Checkpoint, Dataset, File, Model, SoftTargets
@@ -24,15 +26,8 @@ class FileRepository(OwnedRepository[File]):
         await self.session.delete(file)
         await self.session.flush()
 
-    async def refers_to(self, sha256: str) -> bool:
-        """Return whether any row of any tenant needs these bytes."""
-        query = select(
-            or_(
-                exists().where(File.sha256 == sha256),
-                exists().where(Model.weights_sha256 == sha256),
-                exists().where(Artifact.sha256 == sha256),
-                exists().where(Checkpoint.sha256 == sha256),
-                exists().where(SoftTargets.sha256 == sha256),
-            )
-        )
-        return bool(await self.session.scalar(query))
+    async def referred(self, digests: Collection[str]) -> set[str]:
+        """Return those of these bytes that a row of any tenant needs."""
+        columns = (File.sha256, Model.weights_sha256, Artifact.sha256, Checkpoint.sha256, SoftTargets.sha256)
+        found = await self.session.scalars(union(*(select(column).where(column.in_(digests)) for column in columns)))
+        return {sha256 for sha256 in found if sha256}

@@ -1,19 +1,15 @@
 """The rules of uploaded files."""
 
-import logging
 import re
-from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contract.errors import Conflict, DigestMismatch, InvalidRequest, NotFound, Problem
+from app.contract.resources import FileChange
 from app.db.base import new_id
-from app.db.session import Database
 from app.db.tables import File
 from app.files.repository import FileRepository
-from app.store import Blob, Store
-
-log = logging.getLogger(__name__)
+from app.store import Blob
 
 
 def check(blob: Blob, announced: str | None) -> None:
@@ -40,23 +36,20 @@ async def get(session: AsyncSession, tenant: str, file_id: str) -> File:
     return file
 
 
+async def change(session: AsyncSession, tenant: str, file_id: str, wish: FileChange) -> File:
+    """Pin or unpin a file."""
+    file = await get(session, tenant, file_id)
+    for name, value in wish.model_dump(exclude_none=True).items():
+        setattr(file, name, value)
+    await session.flush()
+    return file
+
+
 async def delete(session: AsyncSession, tenant: str, file_id: str) -> None:
     """Forget a file. Raises Conflict while a model or transfer set is made from it."""
     file = await get(session, tenant, file_id)
     users = await FileRepository(session).users_of(file_id)
     if users:
-        raise Conflict(f"the file is in use by {', '.join(users)}; delete these first")
+        detail = f"the file is in use by {', '.join(users)}; delete these first"
+        raise Conflict(detail, [Problem(detail=user) for user in users])
     await FileRepository(session).delete(file)
-
-
-async def sweep_orphans(database: Database, store: Store, seconds: float) -> int:
-    """Remove stored bytes that nothing has referred to for `seconds`; return how many blobs went."""
-    removed = 0
-    async for path, sha256 in store.aged(datetime.now(UTC) - timedelta(seconds=seconds)):
-        async with database.reading() as session:
-            needed = sha256 is not None and await FileRepository(session).refers_to(sha256)
-        if not needed:
-            await store.remove(path)
-            removed += 1
-            log.info("removed the orphan %s", path)
-    return removed

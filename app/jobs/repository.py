@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
 
 from app.contract.states import LEASED, InspectionState, JobState
 from app.db.base import db_now
@@ -87,9 +87,6 @@ class JobRepository(OwnedRepository[Job]):
         query = select(Artifact).where(Artifact.tenant_id == tenant, Artifact.id == artifact_id)
         return (await self.session.scalars(query)).one_or_none()
 
-    async def delete(self, job: Job) -> None:
-        await self.session.execute(delete(Job).where(Job.id == job.id))
-
     async def retry_of(self, job: Job) -> Job | None:
         """Return the job that tries this one again, if there is one."""
         query = select(Job).where(Job.tenant_id == job.tenant_id, Job.retry_of == job.id)
@@ -149,8 +146,8 @@ class JobRepository(OwnedRepository[Job]):
         return {row.id: row.state for row in rows}
 
     async def ended_since(self, job_ids: Sequence[str], seconds: float) -> set[str]:
-        """Return those of these jobs that ended less than `seconds` ago."""
-        query = select(Job.id).where(Job.id.in_(job_ids), Job.finished_at > db_now(-seconds))
+        """Return those of these jobs that ended less than `seconds` ago, or are pinned."""
+        query = select(Job.id).where(Job.id.in_(job_ids), or_(Job.finished_at > db_now(-seconds), Job.pinned))
         return set(await self.session.scalars(query))
 
     async def tried_before(self, job_id: str) -> list[str]:

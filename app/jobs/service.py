@@ -26,6 +26,7 @@ from app.jobs.gate import expiry
 from app.jobs.named import find
 from app.jobs.repository import JobRepository
 from app.queue import Doorbell
+from app.retention.repository import let_go
 
 _NOT_ABOUT_THE_STUDENT = {"name", "labels", "priority", "max_attempts", "control", "export", "max_pending"}
 
@@ -151,7 +152,7 @@ async def get(session: AsyncSession, tenant: str, job_id: str) -> Job:
 
 
 async def change(session: AsyncSession, tenant: str, job_id: str, wish: JobChange, expected: int | None) -> Job:
-    """Change name, priority or labels; `expected` is the version that the caller saw, if any."""
+    """Change name, priority, labels or pin; `expected` is the version that the caller saw, if any."""
     job = await get(session, tenant, job_id)
     values = wish.model_dump(exclude_none=True)
     if not await change_row(session, job, job.version if expected is None else expected, **values):
@@ -164,6 +165,7 @@ async def delete(session: AsyncSession, tenant: str, job_id: str) -> None:
     job = await get(session, tenant, job_id)
     if job.state not in TERMINAL:
         raise Conflict(f"the job is {job.state}; cancel it first")
+    await let_go(session, Job, [job.id])
     await session.delete(job)
     await session.flush()
 

@@ -5,12 +5,15 @@ from typing import TypeVar
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contract.errors import Conflict, InvalidRequest, NotFound, PreconditionFailed, Problem
-from app.db.owned import OwnedRepository, change
+from app.contract.resources import RegisteredChange
+from app.db.owned import OwnedRepository
+from app.db.owned import change as change_row
 from app.db.session import doorbells
 from app.db.tables import Dataset, File, Model
 from app.files.repository import FileRepository
 from app.jobs.repository import JobRepository
 from app.queue import Doorbell
+from app.retention.repository import let_go
 
 Registered = TypeVar("Registered", Model, Dataset)
 
@@ -38,22 +41,25 @@ async def get(repository: OwnedRepository[Registered], tenant: str, row_id: str)
     return row
 
 
-async def rename(
-    repository: OwnedRepository[Registered], tenant: str, row_id: str, name: str, expected: int | None
+async def change(
+    repository: OwnedRepository[Registered], tenant: str, row_id: str, wish: RegisteredChange, expected: int | None
 ) -> Registered:
-    """Change the name; `expected` is the version that the caller saw, if any. Raises PreconditionFailed."""
+    """Change name or pin; `expected` is the version that the caller saw, if any. Raises PreconditionFailed."""
     row = await get(repository, tenant, row_id)
-    if not await change(repository.session, row, row.version if expected is None else expected, name=name):
+    values = wish.model_dump(exclude_none=True)
+    if not await change_row(repository.session, row, row.version if expected is None else expected, **values):
         raise PreconditionFailed(f"the {_word(repository)} has changed since that version")
     return row
 
 
 async def delete(repository: OwnedRepository[Registered], tenant: str, row_id: str) -> None:
-    """Forget a model or transfer set. Raises Conflict, naming them, while jobs refer to it."""
+    """Forget a model or transfer set. Raises Conflict while jobs refer to it: `errors` has an id each."""
     row = await get(repository, tenant, row_id)
     users = await JobRepository(repository.session).live_users_of(row_id)
     if users:
-        raise Conflict(f"the {_word(repository)} is named by {', '.join(users)}; delete these jobs first")
+        detail = f"the {_word(repository)} is named by {', '.join(users)}; delete these jobs first"
+        raise Conflict(detail, [Problem(detail=job_id) for job_id in users])
+    await let_go(repository.session, repository.table, [row_id])
     await repository.session.delete(row)
     await repository.session.flush()
 

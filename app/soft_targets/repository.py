@@ -1,9 +1,8 @@
 """Every SQL statement about the soft targets that hosts share."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from sqlalchemy import CursorResult, delete, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -33,10 +32,3 @@ class SoftTargetRepository:
         """Forget bytes that cannot be used."""
         mine = SoftTargets.tenant_id == tenant, SoftTargets.key == key, SoftTargets.sha256 == sha256
         await self._session.execute(delete(SoftTargets).where(*mine))
-
-    async def forget(self, seconds: float) -> int:
-        """Forget what nobody has asked for in so long; return how many."""
-        gone: CursorResult[Any] = await self._session.execute(  # type: ignore[assignment]  # a statement that returns no rows
-            delete(SoftTargets).where(SoftTargets.used_at < db_now(-seconds))
-        )
-        return gone.rowcount

@@ -23,8 +23,3 @@ async def publish(session: AsyncSession, tenant: str, key: str, name: str, blob:
 async def withdraw(session: AsyncSession, row: SoftTargets) -> None:
     """Take away what cannot be used: the next job that computes it offers it anew."""
     await SoftTargetRepository(session).remove(row.tenant_id, row.key, row.sha256)
-
-
-async def forget(session: AsyncSession, seconds: float) -> int:
-    """Forget what nobody has asked for in so long; the janitor finds the bytes."""
-    return await SoftTargetRepository(session).forget(seconds)

@@ -138,6 +138,7 @@ def _facts(job: Job) -> list[tuple[str, str]]:
         ("stages", ", ".join(f"{stage.name} ({stage.epochs} epochs)" for stage in job.spec.stages)),
         ("objective", ", ".join(f"{kind} x {weight}" for kind, weight in run.items())),
         ("labels", ", ".join(f"{key}:{value}" for key, value in job.labels.items())),
+        ("pinned", "yes" if job.pinned else ""),
         ("clone of", job.cloned_from or ""),
         ("retry of", job.retry_of or ""),
         ("created", f"{job.created_at:%Y-%m-%d %H:%M:%S %Z}"),

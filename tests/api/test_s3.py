@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,9 @@ import pytest
 from pydantic import SecretStr
 
 from app.db.session import Database
-from app.files.service import sweep_orphans
+from app.files import orphans
 from app.settings import Settings
-from app.store import Store
+from app.store import Area, Store
 from tests.api.conftest import House, running
 
 pytestmark = pytest.mark.xdist_group("s3")
@@ -60,7 +59,7 @@ def test_an_upload_cut_or_wrong_leaves_nothing(house: House) -> None:
     assert house.upload(STUDENT, sha256="0" * 64).status_code == 422
 
     async def left(_: Database, store: Store) -> list[str]:
-        return [path async for path, _ in store.aged(datetime.now(UTC) + timedelta(days=1))]
+        return [stored.path for area in Area async for batch in store.listed(area) for stored in batch]
 
     assert house.work(left) == []
 
@@ -85,9 +84,17 @@ def test_orphans_are_swept_and_what_is_needed_stays(house: House) -> None:
 
     async def sweep(database: Database, store: Store) -> tuple[int, int]:
         await store.put(_once(b"orphan"), limit=10)
-        return await sweep_orphans(database, store, 3600), await sweep_orphans(database, store, -3600)
+        return await orphans.sweep(database, store, 3600), await orphans.sweep(database, store, -3600)
 
     assert house.work(sweep) == (0, 1)
+
+    async def look(database: Database, store: Store) -> tuple[bytes, list[int], list[str]]:
+        orphan = hashlib.sha256(b"orphan").hexdigest()
+        again = b"".join([chunk async for chunk in store.stream(orphan)])  # it is set aside, and taken back
+        swept = [await orphans.sweep(database, store, -3600) for _ in range(3)]
+        return again, swept, [stored.name async for batch in store.listed(Area.BLOBS) for stored in batch]
+
+    assert house.work(look) == (b"orphan", [1, 1, 0], [hashlib.sha256(b"needed").hexdigest()])
     assert house.client.get("/readyz").json()["parts"]["store"]["ok"]
 
 

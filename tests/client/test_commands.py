@@ -238,3 +238,28 @@ def test_download_all_names_what_there_is(stillhouse, script, answers, tmp_path)
 
 def test_jobs_are_created_with_every_field_of_a_spec():
     assert set(JobSpec.model_fields) <= set(inspect.signature(Jobs.create).parameters)
+
+
+def test_pins_by_id_whatever_it_is(stillhouse, script, answers):
+    file = {"id": "file_1", "name": "a", "size": 1, "sha256": "0", "created_at": "2026-01-02T03:04:05Z"}
+    script.on("PATCH", f"/v1/jobs/{answers.JOB}", answers.json(answers.job(pinned=True)))
+    script.on("PATCH", "/v1/files/file_1", answers.json(file))
+    assert stillhouse("pin", answers.JOB, "file_1").stdout == f"{answers.JOB} is pinned\nfile_1 is pinned\n"
+    assert stillhouse("unpin", answers.JOB).exit_code == 0
+    assert [json.loads(asked.body) for asked in script.asked] == [{"pinned": True}, {"pinned": True}, {"pinned": False}]
+
+
+def test_what_cannot_be_pinned_is_said(stillhouse, script):
+    result = stillhouse("pin", "wrk_1")
+    assert result.exit_code == 2
+    assert "wrk_1" in result.stderr
+    assert not script.asked
+
+
+def test_retention_is_a_table(stillhouse, script, answers):
+    due = {"kind": "jobs", "reason": "that ended 60 s ago", "count": 2, "bytes": 7, "first": [answers.JOB]}
+    script.on("GET", "/v1/retention", answers.json({"removals": [due]}))
+    heads, row = stillhouse("retention").stdout.splitlines()
+    assert heads.split() == ["KIND", "COUNT", "BYTES", "FIRST", "WHY"]
+    assert row.split()[:4] == ["jobs", "2", "7", answers.JOB]
+    assert json.loads(stillhouse("retention", "--json").stdout)["removals"] == [due]

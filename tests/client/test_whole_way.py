@@ -276,6 +276,13 @@ def test_one_key_makes_one_job(client, small):
     assert {artifact.kind for artifact in job.artifacts} >= {"student", "report", "manifest", "lock"}
     assert {series.name for series in job.metrics().series} >= {"student/loss"}
     assert job.change(name="renamed").name == "renamed"
+    for thing in (job, job.id, teacher):
+        client.pin(thing)
+    assert job.refresh().resource.pinned
+    assert client.models.get(teacher.id).pinned
+    client.unpin(teacher)
+    assert not client.models.get(teacher.id).pinned
+    assert {due.kind: due.count for due in client.retention().removals}["soft_targets"] == 0
 
 
 def test_lists_go_on_to_their_end(client, small):

@@ -60,7 +60,7 @@ async def rows(house: House, job_id: str) -> dict[str, str]:
 
 async def referred(house: House, sha256: str) -> bool:
     async with house.database.reading() as session:
-        return await FileRepository(session).refers_to(sha256)
+        return bool(await FileRepository(session).referred([sha256]))
 
 
 async def notices(house: House, job_id: str) -> list[str]:

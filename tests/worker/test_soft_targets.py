@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.base import DEFAULT_TENANT
 from app.db.tables import SoftTargets
 from app.files.repository import FileRepository
+from app.retention.repository import RetentionRepository, rules
 from app.settings import Settings
 from app.soft_targets import service
 from app.store import Blob
@@ -136,7 +138,7 @@ def _by_size(folder: Path) -> list[Path]:
 async def test_the_first_to_offer_wins_and_what_nobody_asks_for_is_forgotten(house: House) -> None:
     async def refers(sha256: str) -> bool:
         async with house.database.reading() as session:
-            return await FileRepository(session).refers_to(sha256)
+            return bool(await FileRepository(session).referred([sha256]))
 
     for sha256 in ("a" * 64, "b" * 64):
         async with house.database.transaction() as session:
@@ -145,6 +147,12 @@ async def test_the_first_to_offer_wins_and_what_nobody_asks_for_is_forgotten(hou
     async with house.database.transaction() as session:
         assert await service.find(session, "another", ["k" * 64]) == {}
         assert list(await service.find(session, "tenant", ["k" * 64, "z" * 64])) == ["k" * 64]
-        assert await service.forget(session, 60) == 0
-        assert await service.forget(session, -60) == 1
+        assert await forget(session, house, 60) == 0
+        assert await forget(session, house, -60) == 1
     assert not await refers("a" * 64)
+
+
+async def forget(session: AsyncSession, house: House, seconds: float) -> int:
+    settings = house.settings.model_copy(update={"soft_target_seconds": seconds})
+    [rule] = [rule for rule in rules(settings) if rule.kind == "soft_targets"]
+    return await RetentionRepository(session).remove(rule, 10)

@@ -6,8 +6,11 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from app.contract.errors import Conflict
+from app.contract.resources import JobChange
 from app.contract.states import FailureCode, JobState
+from app.db.base import DEFAULT_TENANT
 from app.jobs import leases
+from app.jobs import service as jobs
 from tests.worker.conftest import House
 from tests.worker.test_claims import attempt_claim, claim, reap
 from tests.worker.training import LONG, at_work, kill_engine
@@ -153,5 +156,8 @@ async def test_what_a_failed_job_had_learnt_is_not_kept_for_ever(house: House) -
     await crash_for_good(house, job_id)
     await errands.sweep_up(house.settings)
     assert job_folder(house.settings, job_id).exists()
-    await errands.sweep_up(house.settings.model_copy(update={"failed_seconds": 0}))
-    assert not job_folder(house.settings, job_id).exists()
+    for pinned in (True, False):
+        async with house.database.transaction() as session:
+            await jobs.change(session, DEFAULT_TENANT, job_id, JobChange(pinned=pinned), None)
+        await errands.sweep_up(house.settings.model_copy(update={"failed_seconds": 0}))
+        assert job_folder(house.settings, job_id).exists() == pinned
