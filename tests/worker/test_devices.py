@@ -184,5 +184,7 @@ async def test_one_device_has_one_job_until_its_worker_is_killed(house: House, t
             await asyncio.sleep(0.5)
             assert (second.engines(), (await house.job(waits)).attempt) == ([], 0)
             first.kill()
-            await eventually(lambda: sweep_until_at_work(house, second), what="a job on the device that is free")
+            await eventually(
+                lambda: sweep_until_at_work(house, second), seconds=90, what="a job on the device that is free"
+            )
             assert not alive(engine)

@@ -66,7 +66,7 @@ async def test_a_worker_that_was_drained_takes_jobs_again(house: House) -> None:
         await eventually(lambda: stands(house, WorkerState.DRAINED), what="the worker's emptiness")
         assert (await house.job(job_id)).state == JobState.QUEUED
         assert (await undrain(house)).state == WorkerState.READY
-        await eventually(lambda: sweep_until_over(house, job_id), what="the end of the job")
+        await eventually(lambda: sweep_until_over(house, job_id), seconds=90, what="the end of the job")
     job = await house.job(job_id)
     assert (job.state, job.attempt, job.losses) == (JobState.SUCCEEDED, 2, 0)
 
