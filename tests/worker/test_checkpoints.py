@@ -73,8 +73,12 @@ async def resumed(house: House, job_id: str) -> bool:
     return any(event.type == "resumed" for event in await house.events(job_id))
 
 
+def blob_of(house: House, sha256: str) -> Path:
+    return house.settings.data.parent / "data" / "blobs" / "blobs" / sha256[:2] / sha256
+
+
 def damage(house: House, sha256: str) -> None:
-    blob = house.settings.data.parent / "data" / "blobs" / "blobs" / sha256[:2] / sha256
+    blob = blob_of(house, sha256)
     content = blob.read_bytes()
     blob.unlink()  # a host's own file may be the same one under another name
     blob.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
@@ -243,7 +247,7 @@ async def test_where_all_is_lost_the_job_starts_over_and_says_so(hosts: list[Hou
     await distill(one)
     stored = await rows(one, job_id)
     damage(one, stored[FIRST])
-    await one.store.remove(f"blobs/{stored[OTHER][:2]}/{stored[OTHER]}")
+    blob_of(one, stored[OTHER]).unlink()
     await start_without_script(two, job_id)
     assert await notices(two, job_id) == [
         f"{OTHER} is missing from the store: the job goes on from what is left.",
