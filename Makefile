@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help install demo serve test check unit soak openapi methods bench reproduce clean
+.PHONY: help install demo serve test check unit soak openapi methods errors bench reproduce clean
 
 help: ## List every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -44,6 +44,9 @@ openapi: $(READY) ## Write the OpenAPI snapshot that the tests compare with
 
 methods: $(READY) ## Write docs/methods.md from the catalogue
 	$(BIN)/python -m app.api.methods > docs/methods.md
+
+errors: $(READY) ## Write docs/errors.md from app/contract/explained
+	$(BIN)/python -m app.api.errors_page > docs/errors.md
 
 bench: $(READY) ## What is measured: benchmarks/README.md
 	$(BIN)/python benchmarks/loop.py

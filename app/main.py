@@ -17,6 +17,7 @@ from app.api import (
     catalog,
     datasets,
     docs,
+    explained,
     files,
     health,
     job_events,
@@ -82,7 +83,7 @@ def _routers() -> list[APIRouter]:
         first.include_router(module.router)
     for administrative in (accounts, api_keys, audit_log):
         first.include_router(administrative.router)
-    return [first, health.router, metrics.router]
+    return [first, health.router, metrics.router, explained.router]
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ from stillhouse.capturing import Captured, capture
 from stillhouse.client import Stillhouse
 from stillhouse.download import StoredArtifact
 from stillhouse.errors import (
+    ArtifactCorrupt,
     BadRequest,
     ChecksumMismatch,
     Conflict,
@@ -17,12 +18,14 @@ from stillhouse.errors import (
     InvalidSpec,
     JobFailed,
     Locked,
+    MethodNotAllowed,
     ModelRejected,
     NoSuchArtifact,
     NotCaptured,
     NotFound,
     PayloadTooLarge,
     PreconditionFailed,
+    RangeNotSatisfiable,
     RateLimited,
     Rejected,
     ServiceError,
@@ -38,6 +41,7 @@ from stillhouse.errors import (
 from stillhouse.job import JobHandle
 
 __all__ = [
+    "ArtifactCorrupt",
     "BadRequest",
     "Captured",
     "ChecksumMismatch",
@@ -53,12 +57,14 @@ __all__ = [
     "JobFailed",
     "JobHandle",
     "Locked",
+    "MethodNotAllowed",
     "ModelRejected",
     "NoSuchArtifact",
     "NotCaptured",
     "NotFound",
     "PayloadTooLarge",
     "PreconditionFailed",
+    "RangeNotSatisfiable",
     "RateLimited",
     "Rejected",
     "ServiceError",

@@ -12,9 +12,9 @@ StillhouseError
 ├── NotCaptured             a network cannot be written down as calls of operators
 ├── Corrupted               bytes arrived that are not the ones announced
 └── ServiceError            the service said no: `status`, `code`, `detail`, `errors`, `request_id`
-    ├── BadRequest 400, Unauthorized 401, Forbidden 403, NotFound 404, Conflict 409, Gone 410,
-    │   PreconditionFailed 412, PayloadTooLarge 413, UnsupportedMediaType 415, Locked 423, RateLimited 429,
-    │   ChecksumMismatch 460, ServiceUnavailable 503, StorageFull 507
+    ├── BadRequest 400, Unauthorized 401, Forbidden 403, NotFound 404, MethodNotAllowed 405, Conflict 409, Gone 410,
+    │   PreconditionFailed 412, PayloadTooLarge 413, UnsupportedMediaType 415, RangeNotSatisfiable 416, Locked 423,
+    │   RateLimited 429, ChecksumMismatch 460, ArtifactCorrupt 500, ServiceUnavailable 503, StorageFull 507
     └── InvalidRequest 422
         └── InvalidSpec, DigestMismatch, IdempotencyKeyReused
 """
@@ -23,13 +23,20 @@ from collections.abc import Iterator, Sequence
 from typing import ClassVar, Generic, TypeVar
 
 from app.contract.errors import Problem
+from app.contract.explained import CLIENT, PROBLEMS, remedy
 from app.contract.resources import Dataset, Failure, Job, Model, ProblemDocument
 
 Registered = TypeVar("Registered", bound=Model | Dataset)
 
 
 class StillhouseError(Exception):
-    """Base of everything that this client raises on purpose."""
+    """Base of everything that this client raises on purpose. What to do about it is a note, which tracebacks show."""
+
+    def __init__(self, message: str, help: str = "") -> None:  # noqa: A002 - as the service calls it
+        super().__init__(message)
+        self.help = help or remedy(CLIENT, type(self).__name__)
+        if self.help:
+            self.add_note(f"What to do: {self.help}")
 
 
 class Unreachable(StillhouseError):
@@ -64,7 +71,8 @@ class Rejected(StillhouseError, Generic[Registered]):
     def __init__(self, resource: Registered) -> None:
         self.resource = resource
         self.problems = resource.inspection.problems if resource.inspection else []
-        super().__init__(_listed(f"{self.noun} {resource.id} was rejected", self.problems))
+        help_ = resource.inspection.help if resource.inspection else ""
+        super().__init__(_listed(f"{self.noun} {resource.id} was rejected", self.problems), help_)
 
 
 class ModelRejected(Rejected[Model]):
@@ -83,7 +91,7 @@ class JobFailed(StillhouseError):
         self.failure: Failure | None = job.failure
         how = {"failed": "failed", "cancelled": "was cancelled", "expired": "expired"}.get(job.state, job.state)
         why = f": {job.failure.code}: {job.failure.detail}" if job.failure else ""
-        super().__init__(f"job {job.id} {how}{why}")
+        super().__init__(f"job {job.id} {how}{why}", job.failure.help if job.failure else "")
 
 
 class ServiceError(StillhouseError):
@@ -98,7 +106,7 @@ class ServiceError(StillhouseError):
         self.request_id = problem.request_id
         self.problem = problem
         heading = f"{problem.detail} [{problem.code}, HTTP {problem.status}, request {problem.request_id or '-'}]"
-        super().__init__(_listed(heading, problem.errors))
+        super().__init__(_listed(heading, problem.errors), problem.help or remedy(PROBLEMS, problem.code))
 
 
 class BadRequest(ServiceError):
@@ -115,6 +123,10 @@ class Forbidden(ServiceError):
 
 class NotFound(ServiceError):
     code = "not_found"
+
+
+class MethodNotAllowed(ServiceError):
+    code = "method_not_allowed"
 
 
 class Conflict(ServiceError):
@@ -135,6 +147,10 @@ class PayloadTooLarge(ServiceError):
 
 class UnsupportedMediaType(ServiceError):
     code = "unsupported_media_type"
+
+
+class RangeNotSatisfiable(ServiceError):
+    code = "range_not_satisfiable"
 
 
 class Locked(ServiceError):
@@ -165,6 +181,10 @@ class IdempotencyKeyReused(InvalidRequest):
     code = "idempotency_key_reused"
 
 
+class ArtifactCorrupt(ServiceError):
+    code = "artifact_corrupt"
+
+
 class ServiceUnavailable(ServiceError):
     code = "service_unavailable"
 
@@ -178,11 +198,13 @@ BY_STATUS: dict[int, type[ServiceError]] = {
     401: Unauthorized,
     403: Forbidden,
     404: NotFound,
+    405: MethodNotAllowed,
     409: Conflict,
     410: Gone,
     412: PreconditionFailed,
     413: PayloadTooLarge,
     415: UnsupportedMediaType,
+    416: RangeNotSatisfiable,
     422: InvalidRequest,
     423: Locked,
     429: RateLimited,

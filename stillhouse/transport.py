@@ -79,7 +79,7 @@ class Transport:
     def unreachable(self, error: httpx2.TransportError) -> Unreachable:
         """Return a broken connection as the exception that users see."""
         if isinstance(error, NEVER_ARRIVED):
-            return Unreachable(f"no Stillhouse answers at {self.url}; start one with `stillhouse serve`")
+            return Unreachable(f"no Stillhouse answers at {self.url}")
         return Unreachable(f"the connection to {self.url} broke: {error or type(error).__name__}")
 
     def _request(self, call: Call[Answer]) -> httpx2.Request:

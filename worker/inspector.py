@@ -15,6 +15,7 @@ from app.contract.errors import ServiceUnavailable, StorageFull
 from app.contract.inspection import DatasetInspection, ModelInspection
 from app.contract.job_file import EXIT_DISK_FULL, EXIT_DONE, Inspection, InspectionFile, InspectModel
 from app.contract.registration import Resolved
+from app.contract.states import RejectionCode
 from app.db.session import Database
 from app.inspections import service
 from app.inspections.service import ATTEMPTS, Inspecting
@@ -35,6 +36,10 @@ log = logging.getLogger(__name__)
 
 class _Rejected(Exception):
     """The upload has no finding: why, as the end of a sentence."""
+
+    def __init__(self, why: str, code: RejectionCode = RejectionCode.INSPECTION_FAILED) -> None:
+        super().__init__(why)
+        self.code = code
 
 
 class _Stopped(Exception):
@@ -75,7 +80,7 @@ class Inspector:
         except _Rejected as why:
             log.warning("%s: rejected, %s", self._claimed.subject.id, why)
             async with self._database.transaction() as session:
-                await service.abandon(session, self._claimed, str(why))
+                await service.abandon(session, self._claimed, str(why), why.code)
         except (_Stopped, ServiceUnavailable, StorageFull, OSError) as why:
             if isinstance(why, OSError) and why.errno not in FULL:
                 raise
@@ -116,9 +121,10 @@ class Inspector:
         try:
             await fetch(self._store, self._claimed.sha256, upload)
         except BlobMissing as error:
-            raise _Rejected("the store does not hold its bytes") from error
+            raise _Rejected("the store does not hold its bytes", RejectionCode.ARTIFACT_CORRUPT) from error
         except BlobCorrupt as error:
-            raise _Rejected("the store's bytes are not those that were uploaded") from error
+            why = "the store's bytes are not those that were uploaded"
+            raise _Rejected(why, RejectionCode.ARTIFACT_CORRUPT) from error
         job = InspectionFile(subject=self._claimed.task, max_parameters=self._settings.max_parameters)
         write_whole(self._folder / "job.json", job.model_dump_json(indent=2))
 

@@ -65,7 +65,7 @@ Tenant = Annotated[str, Depends(_tenant)]
 
 def _changes(request: Request, database: DatabaseDep, caller: CallerDep) -> audit.Changes:
     named = tuple(map(str, request.path_params.values()))
-    asked = audit.Request(caller, request.scope["route"].name, named, request_id(request))
+    asked = audit.Request(caller, request.scope["route"].name, named, request_id(request.scope))
     return audit.Changes(database, asked)
 
 

@@ -10,6 +10,8 @@ from fastapi import Request, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 
 from app.api.middleware import wants_no_body
+from app.api.problems import problem
+from app.contract.errors import RangeNotSatisfiable
 from app.store import Store
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
@@ -35,7 +37,9 @@ async def send(request: Request, content: Content, store: Store, *, inline: bool
         return RedirectResponse(url, status_code=307, headers=headers)
     part = _part(request, content)
     if part is None:
-        return Response(status_code=416, headers={**headers, "Content-Range": f"bytes */{content.size}"})
+        refusal = problem(request.scope, RangeNotSatisfiable(f"the file has {content.size} bytes"))
+        refusal.headers["Content-Range"] = f"bytes */{content.size}"
+        return refusal
     start, end = part
     whole = (start, end) == (0, content.size)
     headers["Content-Length"] = str(end - start)

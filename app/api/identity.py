@@ -34,7 +34,7 @@ class Identified:
         try:
             scope["caller"] = await _identified(request)
         except StillhouseError as error:
-            await problems.render(request, error)(scope, receive, send)
+            await problems.problem(scope, error)(scope, receive, send)
         except (OperationalError, InterfaceError) as error:
             await problems.database_away(request, error)(scope, receive, send)
         else:

@@ -26,7 +26,7 @@ _DOWNLOAD: dict[int | str, dict[str, Any]] = {
     206: {"description": "The range asked for", **_BYTES},
     304: {"description": "You have these bytes already"},
     307: {"description": "Where the bytes lie (S3)"},
-    416: {"description": "The range lies outside"},
+    416: errors(416)[416],
 }
 _TEXT: dict[int | str, dict[str, Any]] = {
     200: {"description": "The log", "content": {"text/plain": {"schema": {"type": "string"}}}}

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import logs
 from app.api.problems import problem
+from app.contract.errors import PayloadTooLarge
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _ID_HEADER = "X-Request-ID"
@@ -94,7 +95,7 @@ class BodyLimit:
         return any(path == known or (known.endswith("/") and path.startswith(known)) for known in self.except_paths)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = problem(scope["request_id"], 413, "payload_too_large", "Payload too large", self._detail())
+        answer = problem(scope, PayloadTooLarge(self._detail()))
         await answer(scope, receive, send)
 
     def _detail(self) -> str:

@@ -10,8 +10,19 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.exc import InterfaceError, OperationalError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
+from starlette.types import Scope
 
-from app.contract.errors import InvalidRequest, Problem, ServiceUnavailable, StillhouseError
+from app.contract.errors import (
+    ArtifactCorrupt,
+    BadRequest,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    Problem,
+    ServiceUnavailable,
+    StillhouseError,
+)
+from app.contract.explained import PROBLEMS, remedy
 from app.contract.problems import problems_from
 from app.contract.resources import ProblemDocument
 from app.store import BlobMissing
@@ -30,39 +41,33 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
-def problem(
-    request_id: str, status: int, code: str, title: str, detail: str, errors: Sequence[Problem] = ()
-) -> JSONResponse:
+def problem(scope: Scope, error: StillhouseError) -> JSONResponse:
     """Return the answer to a request that went wrong."""
     document = ProblemDocument(
-        type=f"https://stillhouse.dev/problems/{code}",
-        title=title,
-        status=status,
-        detail=detail,
-        code=code,
-        request_id=request_id,
-        errors=list(errors),
+        type=f"{scope.get('root_path', '').rstrip('/')}/errors/{error.code}",
+        title=error.title,
+        status=error.status,
+        detail=error.detail,
+        code=error.code,
+        help=remedy(PROBLEMS, error.code),
+        request_id=request_id(scope),
+        errors=error.errors,
     )
-    headers = {"X-Request-ID": request_id}
-    return JSONResponse(document.model_dump(mode="json"), status, headers, media_type=MEDIA_TYPE)
-
-
-def render(request: Request, error: StillhouseError) -> JSONResponse:
-    answer = problem(request_id(request), error.status, error.code, error.title, error.detail, error.errors)
+    headers = {"X-Request-ID": request_id(scope)}
     if error.challenge is not None:
-        answer.headers["WWW-Authenticate"] = error.challenge
+        headers["WWW-Authenticate"] = error.challenge
     if error.retry_after is not None:
-        answer.headers["Retry-After"] = str(error.retry_after)
-    return answer
+        headers["Retry-After"] = str(error.retry_after)
+    return JSONResponse(document.model_dump(mode="json"), error.status, headers, media_type=MEDIA_TYPE)
 
 
-def request_id(request: Request) -> str:
-    return str(request.scope.get("request_id", ""))
+def request_id(scope: Scope) -> str:
+    return str(scope.get("request_id", ""))
 
 
 def _ours(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, StillhouseError)
-    return render(request, error)
+    return problem(request.scope, error)
 
 
 def _invalid(request: Request, error: Exception) -> JSONResponse:
@@ -70,11 +75,10 @@ def _invalid(request: Request, error: Exception) -> JSONResponse:
     lines = error.errors()
     if any(line["type"] == "json_invalid" for line in lines):
         where = lines[0].get("ctx", {}).get("error", "")
-        detail = f"the body is not JSON: {where}"
-        return problem(request_id(request), 400, "bad_request", "Bad request", detail)
+        return problem(request.scope, BadRequest(f"the body is not JSON: {where}"))
     problems = _body_problems(lines, error.body) + _parameter_problems(lines)
     detail = "; ".join(f"{entry.pointer}: {entry.detail}" if entry.pointer else entry.detail for entry in problems[:3])
-    return render(request, InvalidRequest(detail, problems))
+    return problem(request.scope, InvalidRequest(detail, problems))
 
 
 def _body_problems(lines: Sequence[dict], body: object) -> list[Problem]:  # type: ignore[type-arg]
@@ -88,17 +92,22 @@ def _parameter_problems(lines: Sequence[dict]) -> list[Problem]:  # type: ignore
 
 def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    known = {kind.status: kind for kind in StillhouseError.__subclasses__()}.get(error.status_code)
-    title = known.title if known else HTTPStatus(error.status_code).phrase
-    code = known.code if known else title.lower().replace(" ", "_").replace("-", "_")
-    detail = f"there is nothing at {request.url.path}" if error.detail == "Not Found" else str(error.detail)
-    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        detail = f"{request.url.path} does not take {request.method}"
-    answer = problem(request_id(request), error.status_code, code, title, detail)
+    answer = problem(request.scope, _raised_by_the_framework(request, error))
     answer.headers.update(error.headers or {})
-    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+    if error.status_code == MethodNotAllowed.status:
         answer.headers["Allow"] = ", ".join(sorted(_methods_of(request)))
     return answer
+
+
+def _raised_by_the_framework(request: Request, error: HTTPException) -> StillhouseError:
+    if error.status_code == MethodNotAllowed.status:
+        return MethodNotAllowed(f"{request.url.path} does not take {request.method}")
+    if error.status_code == NotFound.status:
+        return NotFound(f"there is nothing at {request.url.path}")
+    every: list[type[StillhouseError]] = [*StillhouseError.__subclasses__(), StillhouseError]
+    kinds = {kind.status: kind for kind in every}
+    otherwise = BadRequest if error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR else StillhouseError
+    return kinds.get(error.status_code, otherwise)(str(error.detail))
 
 
 def _methods_of(request: Request) -> set[str]:
@@ -113,15 +122,15 @@ def _methods_of(request: Request) -> set[str]:
 
 def database_away(request: Request, error: Exception) -> JSONResponse:
     log.error("database out of reach: %s", error)
-    return render(request, ServiceUnavailable("the database cannot be reached; nothing was changed"))
+    return problem(request.scope, ServiceUnavailable("the database cannot be reached; nothing was changed"))
 
 
 def _blob_missing(request: Request, error: Exception) -> JSONResponse:
     log.error("the store lacks the blob %s", error)
-    return render(request, ServiceUnavailable("the store does not hold these bytes any more"))
+    return problem(request.scope, ArtifactCorrupt("the store does not hold these bytes any more"))
 
 
 def _unexpected(request: Request, error: Exception) -> JSONResponse:
     log.error("the request failed", exc_info=error)
     detail = "something went wrong on our side; the log has it under this request id"
-    return problem(request_id(request), 500, StillhouseError.code, StillhouseError.title, detail)
+    return problem(request.scope, StillhouseError(detail))

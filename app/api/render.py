@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.contract import accounts, resources
-from app.contract.states import BlockedBy, JobState
+from app.contract.explained import FAILURES, REJECTIONS, remedy
+from app.contract.states import BlockedBy, JobState, RejectionCode
 from app.db import tables
 
 _TAKEN_SOON_SECONDS = 2
@@ -47,24 +48,35 @@ def _registered(row: tables.Model | tables.Dataset) -> dict[str, object]:
         "name": row.name,
         "file": row.file_id,
         "state": row.state,
-        "inspection": row.inspection,
+        "inspection": _inspection(row),
         "pinned": row.pinned,
         "version": row.version,
         "created_at": row.created_at,
     }
 
 
+def _inspection(row: tables.Model | tables.Dataset) -> dict[str, Any] | None:
+    if row.inspection is None or not row.inspection["problems"]:
+        return row.inspection
+    code = row.inspection.get("code") or RejectionCode.INVALID_UPLOAD.value  # older rows have none
+    return {**row.inspection, "code": code, "help": remedy(REJECTIONS, code)}
+
+
 def job(row: tables.Job, positions: Mapping[str, int], *, workers: bool) -> resources.Job:
     """`workers`: whether any is there that takes jobs."""
-    failure = {"code": row.failure_code, "detail": row.failure_detail} if row.failure_code else None
     return resources.Job.model_validate(
         {
             **{name: getattr(row, name) for name in _AS_STORED},
             "queue_position": positions.get(row.id),
             "blocked_by": _blocked_by(row, workers=workers),
-            "failure": failure,
+            "failure": _failure(row),
         }
     )
+
+
+def _failure(row: tables.Job) -> dict[str, str | None] | None:
+    code = row.failure_code
+    return {"code": code, "detail": row.failure_detail, "help": remedy(FAILURES, code)} if code else None
 
 
 def _blocked_by(row: tables.Job, *, workers: bool) -> str | None:

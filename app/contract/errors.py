@@ -5,19 +5,24 @@ StillhouseError
 ├── Unauthorized 401          unauthorized: no API key, or none that is good now
 ├── Forbidden 403             forbidden: the key's scopes do not cover this
 ├── NotFound 404              not_found
+├── MethodNotAllowed 405     method_not_allowed
 ├── Conflict 409              conflict: the resource's state does not allow it
 ├── Gone 410                  gone: an upload that expired, was ended or failed; start a new one
 ├── PreconditionFailed 412    precondition_failed: If-Match names an older version
 ├── PayloadTooLarge 413       payload_too_large
 ├── UnsupportedMediaType 415  unsupported_media_type
+├── RangeNotSatisfiable 416  range_not_satisfiable
 ├── InvalidRequest 422        invalid_request: `errors` names each field
 │   ├── InvalidSpec           invalid_spec: a job spec that cannot run
 │   ├── DigestMismatch        digest_mismatch: bytes that are not the ones announced
 │   └── IdempotencyKeyReused  idempotency_key_reused: the same key with another body
 ├── Locked 423                locked: another request is at work on this upload
 ├── ChecksumMismatch 460      checksum_mismatch: a part of an upload came in damaged (tus)
+├── ArtifactCorrupt 500      artifact_corrupt: a row without its bytes in the store
 ├── ServiceUnavailable 503    service_unavailable: database or store out of reach
 └── StorageFull 507           storage_full
+
+`app.contract.explained` says of each what to do.
 """
 
 from collections.abc import Sequence
@@ -73,6 +78,10 @@ class NotFound(StillhouseError):
     code, status, title = "not_found", 404, "Not found"
 
 
+class MethodNotAllowed(StillhouseError):
+    code, status, title = "method_not_allowed", 405, "Method not allowed"
+
+
 class Conflict(StillhouseError):
     code, status, title = "conflict", 409, "Conflict with the resource's state"
 
@@ -91,6 +100,10 @@ class PayloadTooLarge(StillhouseError):
 
 class UnsupportedMediaType(StillhouseError):
     code, status, title = "unsupported_media_type", 415, "Unsupported media type"
+
+
+class RangeNotSatisfiable(StillhouseError):
+    code, status, title = "range_not_satisfiable", 416, "Range not satisfiable"
 
 
 class InvalidRequest(StillhouseError):
@@ -116,6 +129,10 @@ class Locked(StillhouseError):
 
 class ChecksumMismatch(StillhouseError):
     code, status, title = "checksum_mismatch", 460, "Checksum mismatch"
+
+
+class ArtifactCorrupt(StillhouseError):
+    code, title = "artifact_corrupt", "Stored bytes are missing"
 
 
 class ServiceUnavailable(StillhouseError):

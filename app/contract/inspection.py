@@ -8,7 +8,17 @@ from app.contract.base import Contract
 from app.contract.errors import Problem
 from app.contract.preprocessing import Preprocessing
 from app.contract.samples import SampleKind
+from app.contract.states import RejectionCode
 from app.contract.taps import Tap
+
+
+class _Verdict(Contract):
+    problems: list[Problem] = Field(default_factory=list)
+    """Why the upload was rejected; empty when it is ready."""
+    code: RejectionCode | None = None
+    """Of what kind these are, for programs."""
+    help: str = ""
+    """What to do about them."""
 
 
 class Tensor(Contract):
@@ -46,7 +56,7 @@ class OnnxModel(Contract):
     """The only batch size that it takes; null where any will do."""
 
 
-class ModelInspection(Contract):
+class ModelInspection(_Verdict):
     """Weights held against their architecture."""
 
     format: Literal["safetensors", "pickled state dict", "onnx", "hugging face folder"] | None = None
@@ -71,8 +81,6 @@ class ModelInspection(Contract):
     look at real samples can tell."""
     tap_sample: tuple[int, ...] | None = None
     """The sample on which the shapes were seen, (tokens,) of texts; others may give other rows, columns or tokens."""
-    problems: list[Problem] = Field(default_factory=list)
-    """Why the model was rejected; empty when it is ready."""
 
 
 FileFormat = Literal["safetensors", "npz", "csv", "jsonl", "parquet", "zip", "tar"]
@@ -116,7 +124,7 @@ class TableColumn(Contract):
     """Numbers that networks see of it."""
 
 
-class DatasetInspection(Contract):
+class DatasetInspection(_Verdict):
     """What a transfer set holds."""
 
     format: FileFormat | None = None
@@ -148,7 +156,6 @@ class DatasetInspection(Contract):
     """Of tables."""
     preview: list[dict[str, Any]] = Field(default_factory=list)
     """The first samples, cut short."""
-    problems: list[Problem] = Field(default_factory=list)
 
     @property
     def sample_shape(self) -> tuple[int, ...] | None:

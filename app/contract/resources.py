@@ -42,11 +42,14 @@ class ProblemDocument(Resource):
     """An error (RFC 9457, application/problem+json)."""
 
     type: str
+    """Where the code is explained, relative to the URL that was asked for."""
     title: str
     status: int
     detail: str
     code: str
     """Stable, for programs."""
+    help: str = ""
+    """What to do about it; `type` is a page that says more."""
     request_id: str
     errors: list[Problem] = Field(default_factory=list)
 
@@ -191,6 +194,8 @@ class RegisteredChange(BaseModel):
 class Failure(Resource):
     code: FailureCode
     detail: str
+    help: str = ""
+    """What to do about it; `/errors/{code}` is a page that says more."""
 
 
 class Job(Resource):

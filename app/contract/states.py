@@ -85,8 +85,20 @@ class InspectionState(StrEnum):
     REJECTED = "rejected"
 
 
+class RejectionCode(StrEnum):
+    """Why an upload was rejected, for programs."""
+
+    INVALID_UPLOAD = "invalid_upload"
+    """It is not what it was registered as; the inspection's problems say how."""
+    INSPECTION_FAILED = "inspection_failed"
+    """It took too long or too much, or crashed."""
+    ARTIFACT_CORRUPT = "artifact_corrupt"
+    JOB_ENDED = "job_ended"
+    """The job that was to make it ended without a student."""
+
+
 class FailureCode(StrEnum):
-    """Why a job failed, for programs; the README's table says what to do about each."""
+    """Why a job failed, for programs; `app.contract.explained` says what to do about each."""
 
     INVALID_SPEC = "invalid_spec"
     INVALID_WEIGHTS = "invalid_weights"
@@ -97,7 +109,6 @@ class FailureCode(StrEnum):
     DEVICE_UNAVAILABLE = "device_unavailable"
     EXPORT_UNAVAILABLE = "export_unavailable"
     ARTIFACT_CORRUPT = "artifact_corrupt"
-    STORE_UNAVAILABLE = "store_unavailable"
     WORKER_LOST = "worker_lost"
     ENGINE_CRASHED = "engine_crashed"
     INTERNAL_ERROR = "internal_error"

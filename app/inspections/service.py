@@ -9,7 +9,7 @@ from app.contract.errors import Problem
 from app.contract.inspection import DatasetInspection, ModelInspection
 from app.contract.job_file import InspectDataset, InspectModel
 from app.contract.registration import Resolved
-from app.contract.states import InspectionState
+from app.contract.states import InspectionState, RejectionCode
 from app.contract.transfer import FORMAT, Splits
 from app.db.session import doorbells
 from app.db.tables import File, Model
@@ -69,7 +69,7 @@ async def finish(
     ready = not found.problems
     values: dict[str, Any] = {
         "state": (InspectionState.READY if ready else InspectionState.REJECTED).value,
-        "inspection": found.model_dump(mode="json"),
+        "inspection": {**found.model_dump(mode="json", exclude={"help"}), "code": _code(found)},
     }
     if isinstance(found, ModelInspection) and ready:
         values["weights_sha256"] = weights or claimed.sha256
@@ -82,11 +82,15 @@ async def finish(
     return True
 
 
-async def abandon(session: AsyncSession, claimed: Inspecting, why: str) -> bool:
-    """Reject an upload whose inspection was ended by the sandbox: too slow, too large, or a crash."""
+def _code(found: ModelInspection | DatasetInspection) -> str | None:
+    return (found.code or RejectionCode.INVALID_UPLOAD).value if found.problems else None
+
+
+async def abandon(session: AsyncSession, claimed: Inspecting, why: str, code: RejectionCode) -> bool:
+    """Reject an upload whose inspection has no finding: too slow, too large, a crash, or bytes that are gone."""
     problem = Problem(detail=f"the inspection of this file did not end well: {why}")
     empty = ModelInspection if isinstance(claimed.subject, Model) else DatasetInspection
-    return await finish(session, claimed, empty(problems=[problem]))
+    return await finish(session, claimed, empty(problems=[problem], code=code))
 
 
 async def renew(session: AsyncSession, claimed: Inspecting, seconds: float) -> bool:

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.contract.errors import InvalidRequest, Problem
 from app.contract.inspection import ModelInspection
 from app.contract.spec import JobSpec
-from app.contract.states import TERMINAL, InspectionState, JobState
+from app.contract.states import TERMINAL, InspectionState, JobState, RejectionCode
 from app.db.base import new_id
 from app.db.session import doorbells
 from app.db.tables import Artifact, File, Job, Model
@@ -87,8 +87,9 @@ async def arrive(session: AsyncSession, job: Job, student: Artifact) -> None:
 async def stay_away(session: AsyncSession, job: Job, state: JobState) -> None:
     """Reject the models that waited for a job that ended without a student; the janitor ends what waits for them."""
     problem = Problem(detail=f"the job {job.id} that was to make it is {state}")
+    found = ModelInspection(problems=[problem], code=RejectionCode.JOB_ENDED)
     values: dict[str, Any] = {
         "state": InspectionState.REJECTED.value,
-        "inspection": ModelInspection(problems=[problem]).model_dump(mode="json"),
+        "inspection": found.model_dump(mode="json", exclude={"help"}),
     }
     await ModelRepository(session).end_awaiting(job.id, values)

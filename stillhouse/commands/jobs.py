@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from app.contract.explained import WAITS, remedy
 from app.contract.resources import Job
 from app.contract.teachers import members_of
 from stillhouse.commands.following import follow_to_the_end
@@ -131,6 +132,7 @@ def _facts(job: Job) -> list[tuple[str, str]]:
         ("progress", f"{job.progress:.0%}"),
         ("left", f"about {span(job.eta_seconds)}" if job.eta_seconds else ""),
         ("failure", f"{job.failure.code}: {job.failure.detail}" if job.failure else ""),
+        ("what to do", job.failure.help if job.failure else remedy(WAITS, job.blocked_by) if job.blocked_by else ""),
         ("attempt", f"{job.attempt} of {job.max_attempts}" if job.attempt else ""),
         ("teacher", ", ".join(member.model for member in members_of(job.spec.teacher))),
         ("student", job.spec.student.model or job.spec.student.model_dump_json(include={"architecture"})),

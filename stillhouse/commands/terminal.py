@@ -37,6 +37,6 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def refuse(error: Exception) -> NoReturn:
-    """Print the error as a sentence and end with exit status 1."""
-    typer.echo(f"stillhouse: {error}", err=True)
+    """Print the error as a sentence, and what to do about it, and end with exit status 1."""
+    typer.echo("\n".join([f"stillhouse: {error}", *getattr(error, "__notes__", [])]), err=True)
     raise typer.Exit(1)

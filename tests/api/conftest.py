@@ -30,10 +30,11 @@ STUDENT = {"architecture": {"kind": "mlp", "inputs": 4, "hidden": [2], "classes"
 
 
 @contextmanager
-def running(settings: Settings) -> Iterator[str]:
+def running(settings: Settings, **options: Any) -> Iterator[str]:
     """Serve the API on a free port; yield its URL."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), log_level="warning", timeout_graceful_shutdown=5))
+    config = uvicorn.Config(create_app(settings), log_level="warning", timeout_graceful_shutdown=5, **options)
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"

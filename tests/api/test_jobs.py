@@ -255,6 +255,7 @@ def test_a_job_fails_with_its_inspection(house: House) -> None:
     house.inspect(ModelInspection(problems=[Problem(detail="layers.0.weight is missing")]))
     failed = house.client.get(f"/v1/jobs/{job['id']}").json()
     assert (failed["state"], failed["failure"]["code"]) == ("failed", "invalid_weights")
+    assert "inspection" in failed["failure"]["help"]
     assert "layers.0.weight is missing" in failed["failure"]["detail"]
     assert house.client.post("/v1/jobs", json=spec).status_code == 422
 

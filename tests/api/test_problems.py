@@ -1,6 +1,9 @@
 """Every error is problem+json, whatever went wrong."""
 
+import base64
+import hashlib
 import json
+import re
 import shutil
 import socket
 from typing import Any
@@ -8,6 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from app.contract import explained
 from app.settings import Settings
 from tests.api.conftest import House, running
 
@@ -35,6 +39,30 @@ def test_errors_have_one_form(house: House, method: str, path: str, status: int,
     assert (answer.status_code, body["status"], body["code"]) == (status, status, code)
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["x-request-id"] == body["request_id"] == "mine"
+    assert body["help"] == explained.PROBLEMS.codes[code].remedy
+    page = house.client.get(str(answer.request.url.join(body["type"])))
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert f"<code>{code}</code>" in page.text
+
+
+def test_the_page_of_all_errors_needs_nothing_from_elsewhere_and_runs_nothing(house: House) -> None:
+    page = house.client.get("/errors")
+    for section in explained.SECTIONS:
+        for code in section.codes:
+            assert f'id="{code}"' in page.text
+    assert not re.search(r"<script|<link|<img|https?:|\bon\w+=", page.text)
+    style = hashlib.sha256(page.text.split("<style>")[1].split("</style>")[0].encode()).digest()
+    assert f"style-src 'sha256-{base64.b64encode(style).decode()}'" in page.headers["content-security-policy"]
+
+
+def test_a_code_that_is_none_has_no_page(house: House) -> None:
+    answer = house.client.get("/errors/<b>nonsense")
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+def test_behind_a_proxy_with_a_path_of_its_own_types_begin_with_it(house: House) -> None:
+    with running(house.settings, root_path="/distil") as url:  # the proxy takes it off again
+        assert httpx2.get(f"{url}/v1/nothing").json()["type"] == "/distil/errors/not_found"
 
 
 def test_405_lists_what_is_allowed(house: House) -> None:

@@ -44,20 +44,22 @@ def test_a_download_carries_its_hash(house: House, done: str) -> None:
         ("bytes=1000-", 206, STUDENT[1000:]),
         ("bytes=-5", 206, STUDENT[-5:]),
         ("bytes=255990-999999999", 206, STUDENT[255990:]),
-        ("bytes=999999999-", 416, b""),
-        ("bytes=-0", 416, b""),
+        ("bytes=999999999-", 416, None),
+        ("bytes=-0", 416, None),
         ("bytes=5-2", 200, STUDENT),
         ("bytes=0-1,5-6", 200, STUDENT),
         ("lines=0-1", 200, STUDENT),
     ],
+    ids=lambda given: "" if isinstance(given, bytes) else None,  # a test's name is in the environment of its servers
 )
-def test_ranges(house: House, done: str, wanted: str, status: int, part: bytes) -> None:
+def test_ranges(house: House, done: str, wanted: str, status: int, part: bytes | None) -> None:
     answer = house.client.get(f"/v1/jobs/{done}/student", headers={"Range": wanted})
-    assert (answer.status_code, answer.content) == (status, part)
+    assert (answer.status_code, answer.content) == (status, part or answer.content)
     if status == 206:
         assert answer.headers["content-range"].endswith(f"/{len(STUDENT)}")
     if status == 416:
         assert answer.headers["content-range"] == f"bytes */{len(STUDENT)}"
+        assert answer.json()["code"] == "range_not_satisfiable"
 
 
 def test_conditions(house: House, done: str) -> None:
@@ -94,7 +96,9 @@ def test_a_job_without_a_student_says_how_it_stands(house: House) -> None:
 def test_a_blob_that_is_gone_is_an_error_and_not_an_empty_file(house: House, done: str) -> None:
     for path in (house.settings.data / "blobs").rglob(hashlib.sha256(STUDENT).hexdigest()):
         path.unlink()
-    assert house.client.get(f"/v1/jobs/{done}/student").status_code == 503
+    answer = house.client.get(f"/v1/jobs/{done}/student")
+    assert (answer.status_code, answer.json()["code"]) == (500, "artifact_corrupt")
+    assert "retry-after" not in answer.headers  # it would be the same again
 
 
 def measured(house: House) -> str:

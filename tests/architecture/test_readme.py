@@ -5,8 +5,8 @@ import subprocess
 import tomllib
 from pathlib import Path
 
+from app.api import errors_page
 from app.api.methods import page
-from app.contract.states import FailureCode
 from app.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -38,11 +38,6 @@ def test_every_setting_is_there() -> None:
         assert f"`STILLHOUSE_{name.upper()}`" in README, name
 
 
-def test_every_failure_code_says_what_to_do() -> None:
-    for code in FailureCode:
-        assert f"| `{code.value}` |" in README, code
-
-
 def test_every_make_target_is_listed_by_help() -> None:
     listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     phony = re.search(r"\.PHONY: (.*)", (ROOT / "Makefile").read_text())
@@ -60,3 +55,7 @@ def test_every_folder_in_the_map_exists() -> None:
 
 def test_the_page_of_methods_is_the_catalogue() -> None:
     assert (ROOT / "docs" / "methods.md").read_text() == page(), "make methods"
+
+
+def test_the_page_of_errors_is_what_answers_say() -> None:
+    assert (ROOT / "docs" / "errors.md").read_text() == errors_page.page(), "make errors"

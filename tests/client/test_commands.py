@@ -55,10 +55,16 @@ def test_jobs_stops_at_its_limit(stillhouse, script, answers):
 
 
 def test_show_names_the_failure(stillhouse, script, answers):
-    failure = {"code": "out_of_memory", "detail": "the student needs 9 GiB"}
+    failure = {"code": "out_of_memory", "detail": "the student needs 9 GiB", "help": "Take a smaller student."}
     script.on("GET", f"/v1/jobs/{answers.JOB}", answers.json(answers.job("failed", failure=failure)))
     result = stillhouse("show", answers.JOB)
     assert "out_of_memory: the student needs 9 GiB" in result.stdout
+    assert "what to do Take a smaller student." in result.stdout
+
+
+def test_show_says_what_helps_a_job_that_waits(stillhouse, script, answers):
+    script.on("GET", f"/v1/jobs/{answers.JOB}", answers.json(answers.job(blocked_by="no_free_device")))
+    assert "start another worker" in stillhouse("show", answers.JOB).stdout
 
 
 @pytest.mark.parametrize(("verb", "state"), [("cancel", "cancelling"), ("pause", "pausing"), ("resume", "queued")])
@@ -118,9 +124,9 @@ def test_errors_are_sentences_with_their_pointers(stillhouse, script, answers):
 def test_no_service_is_a_sentence_too(stillhouse):
     result = stillhouse("jobs", "--url", "http://127.0.0.1:9")
     assert result.exit_code == 1
-    assert result.stderr == (
-        "stillhouse: no Stillhouse answers at http://127.0.0.1:9; start one with `stillhouse serve`\n"
-    )
+    said, advice = result.stderr.splitlines()
+    assert said == "stillhouse: no Stillhouse answers at http://127.0.0.1:9"
+    assert advice.startswith("What to do: Check `STILLHOUSE_URL`")
 
 
 @pytest.mark.parametrize("wrong", [["jobs", "--stat", "x"], ["show"], ["nonsense"], ["submit", "/no/such.yaml"]])

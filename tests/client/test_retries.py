@@ -87,9 +87,10 @@ def test_a_deletion_of_nothing_is_an_error(client, script, answers):
 def test_says_how_to_start_a_service_where_none_is():
     with (
         stillhouse.Stillhouse("http://127.0.0.1:9", retries=0) as client,
-        pytest.raises(stillhouse.Unreachable, match="start one with `stillhouse serve`"),
+        pytest.raises(stillhouse.Unreachable, match="no Stillhouse answers") as caught,
     ):
         client.jobs.get("x")
+    assert "`stillhouse serve` starts one" in caught.value.help
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:8000", "ftp://x", "http://", "http://[::1", "nonsense"])
@@ -123,6 +124,8 @@ def test_an_error_tells_everything(client, script, answers):
     assert error.errors[0].pointer == "/objective/0/temperature"
     assert "/objective/0/temperature: must stay above 0" in str(error)
     assert "req_7" in str(error)
+    assert error.__notes__ == [f"What to do: {error.help}"]
+    assert "stillhouse validate" in error.help
 
 
 def test_a_proxys_page_is_an_error_too(client, script, answers):

@@ -47,7 +47,7 @@ def _problem(answer: httpx2.Response, status: int, code: str) -> ProblemDocument
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
     problem = ProblemDocument.model_validate_json(answer.text)
     assert (problem.status, problem.code) == (status, code)
-    assert problem.type == f"https://stillhouse.dev/problems/{code}"
+    assert problem.type == f"/errors/{code}"
     assert problem.request_id == answer.headers["x-request-id"]
     return problem
 

@@ -9,7 +9,7 @@ import pytest
 from app.contract.architectures import Onnx
 from app.contract.errors import InvalidRequest
 from app.contract.registration import HuggingFace
-from app.contract.states import BlockedBy, InspectionState
+from app.contract.states import BlockedBy, InspectionState, RejectionCode
 from app.db.base import DEFAULT_TENANT
 from app.db.tables import Dataset, Model
 from app.inspections import service
@@ -107,6 +107,7 @@ async def test_nonsense_is_rejected_with_a_reason(house: House) -> None:
     state, why = await verdict(house, Model, teacher)
     assert state == InspectionState.REJECTED
     assert why
+    assert (await house.registered(Model, teacher)).inspection["code"] == RejectionCode.INVALID_UPLOAD
 
 
 async def test_one_that_is_larger_than_the_service_takes_is_rejected(house: House) -> None:
@@ -123,6 +124,7 @@ async def test_one_that_takes_too_long_is_rejected_and_the_next_is_not(house: Ho
         InspectionState.REJECTED,
         "the inspection of this file did not end well: it took longer than 0.2 seconds",
     )
+    assert (await house.registered(Dataset, slow)).inspection["code"] == RejectionCode.INSPECTION_FAILED
     good = await house.dataset(samples())
     assert await inspect(house) == 1
     assert (await verdict(house, Dataset, good))[0] == InspectionState.READY
@@ -159,7 +161,7 @@ async def test_a_stale_finding_is_refused(house: House) -> None:
     assert current
     async with house.database.transaction() as session:
         assert not await service.renew(session, stale, 60)
-        assert not await service.abandon(session, stale, "late")
+        assert not await service.abandon(session, stale, "late", RejectionCode.INSPECTION_FAILED)
         await service.give_back(session, stale)
     row = await house.registered(Model, teacher)
     assert (row.state, row.attempt) == (InspectionState.INSPECTING, current.attempt)

@@ -112,3 +112,4 @@ async def test_what_waits_for_a_job_that_fails_fails_too(house: House) -> None:
     job = await house.job(second)
     assert (job.state, job.failure_code) == (JobState.FAILED, "invalid_spec")
     assert f"the job {first} that was to make it is cancelled" in (job.failure_detail or "")
+    assert (await house.registered(Model, assistant)).inspection["code"] == "job_ended"
