@@ -1,13 +1,15 @@
 """The HTTP service: create_app() wires lifespan, middleware, routers and error handlers; nothing else."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import APIRouter, Depends, FastAPI
+from fastapi.telemetry import TelemetryConfig
 from sqlalchemy.exc import SQLAlchemyError
 
-from app import logs
+from app import logs, tracing
 from app.accounts.callers import Callers
 from app.accounts.pepper import pepper_of
 from app.api import (
@@ -43,6 +45,8 @@ from migrations import why_not
 
 _DESCRIPTION = """Knowledge-distillation jobs: upload a teacher and a transfer set, submit a job, watch it live, and
 download a small student that works. The examples on this page run as they are, on a sample that is there already."""
+_NOT_TRACED = {"/healthz", "/readyz", "/metrics"}
+"""Asked every few seconds by machines."""
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -59,6 +63,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         openapi_url=None,
         generate_unique_id_function=lambda route: route.name,
+        telemetry=_telemetry(),
     )
     app.state.settings = settings
     app.state.requests = metrics.Requests()
@@ -74,6 +79,20 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(tus.Tus, path="/v1/uploads")
     app.add_middleware(RequestId)
     return app
+
+
+def _telemetry() -> TelemetryConfig:
+    """FastAPI's own spans, one a request, by our provider; no metrics, which are at /metrics, and no logs."""
+    provider = tracing.start("stillhouse-api")
+    return {
+        "tracing": provider is not None,
+        "tracer_provider": provider,
+        "operation_spans": False,
+        "metrics": False,
+        "logs": False,
+        "auto_configure": False,
+        "exclude": lambda scope: scope.get("path") in _NOT_TRACED,
+    }
 
 
 def _routers() -> list[APIRouter]:
@@ -100,6 +119,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await app.state.callers.close()
     await app.state.database.close()
     await app.state.bell.close()
+    await asyncio.to_thread(tracing.end)
 
 
 async def _check_schema(database: Database) -> None:

@@ -15,9 +15,15 @@ import signal
 from typing import Any
 
 from celery import Celery
-from celery.signals import beat_embedded_init, setup_logging, worker_shutting_down
+from celery.signals import (
+    beat_embedded_init,
+    setup_logging,
+    worker_process_init,
+    worker_process_shutdown,
+    worker_shutting_down,
+)
 
-from app import logs
+from app import logs, tracing
 from app.queue import HOUSEKEEPING_QUEUE, create_celery
 from app.settings import Settings
 from worker.drain import Drain
@@ -67,6 +73,17 @@ def _set_up_logs(**_: Any) -> None:
 def _tell_the_slots(**_: Any) -> None:
     """Pass on the end of the worker, which Celery tells only its main process: jobs write a checkpoint."""
     shutdown.announce()
+
+
+@worker_process_init.connect  # type: ignore[untyped-decorator]
+def _trace_the_slot(**_: Any) -> None:
+    """Trace in the slots, where jobs are: not before they are forked."""
+    tracing.start("stillhouse-worker")
+
+
+@worker_process_shutdown.connect  # type: ignore[untyped-decorator]
+def _send_the_last_spans(**_: Any) -> None:
+    tracing.end()
 
 
 @beat_embedded_init.connect  # type: ignore[untyped-decorator]

@@ -8,7 +8,7 @@ between the commit and that note repeats one batch; a worker that lost the job w
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
@@ -39,8 +39,9 @@ class _Place(BaseModel):
 class Relay:
     """Tails one job's `events.jsonl` and `log.txt` during one attempt."""
 
-    def __init__(self, folder: Path, held: HeldLease) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, held: HeldLease, see: Callable[[EngineEvent], None]) -> None:
+        """`see` is told of every event, also of those that are not stored."""
+        self._folder, self._see = folder, see
         self._held = held
         self._place = _read_place(folder)
         self._log_ends = self._place.log + _LOG_BYTES
@@ -75,6 +76,8 @@ class Relay:
             pass
 
     def _noted(self, events: Sequence[EngineEvent]) -> list[EngineEvent]:
+        for event in events:
+            self._see(event)
         self.failed = next((event for event in reversed(events) if isinstance(event, Failed)), self.failed)
         return [event for event in events if not isinstance(event, Failed | Finished)]
 

@@ -42,6 +42,7 @@ from worker.lease import OUTAGES, HeldLease
 from worker.oom import OomWatch
 from worker.publish import store_products
 from worker.relay import EVENTS, Relay
+from worker.spans import Attempt
 from worker.tail import finished, write_whole
 from worker.waiting import happens
 
@@ -61,16 +62,20 @@ async def distill(
         lease = await leases.claim(session, worker, settings.lease_seconds)
     if lease is None:
         return None
-    logs.bind(job_id=lease.job_id, attempt=lease.attempt)
+    traced = Attempt(lease, worker)
+    logs.bind(job_id=lease.job_id, attempt=lease.attempt, **({"trace_id": traced.trace_id} if traced.trace_id else {}))
     log.info("job %s: attempt %d on %s", lease.job_id, lease.attempt, worker)
     held = HeldLease(database, lease, settings, claimed_at)
     try:
-        await Supervisor(held, store, settings, slot, stop).see_through()
+        await Supervisor(held, store, settings, slot, stop, traced).see_through()
     except* LeaseLost:
+        traced.end("lease_lost", "the job has another worker, or has ended")
         log.warning("job %s: attempt %d is over, the job has another worker or has ended", lease.job_id, lease.attempt)
     except* OUTAGES as group:
+        traced.end("left", "the database is away")
         log.error("job %s: left to the janitor, the database is away: %s", lease.job_id, group.exceptions[0])  # noqa: TRY400
     finally:
+        traced.end("left", "ended by an error that nobody expected")
         soft_targets.make_room(settings)
     return lease.job_id
 
@@ -87,7 +92,10 @@ class _Refused(Exception):
 class Supervisor:
     """A claimed job. `stop` asks for its end, `_over` says that nothing is left to keep the lease for."""
 
-    def __init__(self, held: HeldLease, store: Store, settings: Settings, slot: Slot, stop: asyncio.Event) -> None:
+    def __init__(
+        self, held: HeldLease, store: Store, settings: Settings, slot: Slot, stop: asyncio.Event, traced: Attempt
+    ) -> None:
+        self._traced = traced
         self._held, self._lease = held, held.lease
         self._store, self._settings, self._slot = store, settings, slot
         self._folder = job_folder(settings, held.lease.job_id)
@@ -139,6 +147,10 @@ class Supervisor:
             await asyncio.gather(task, stop, return_exceptions=True)
 
     async def _stage(self) -> None:
+        with self._traced.part("staging"):
+            await self._lay_out()
+
+    async def _lay_out(self) -> None:
         killed = child.evict(self._folder)  # this host may still run the child of a worker that lost the job
         if killed:
             log.warning("job %s: killed %s, left over from an earlier attempt", self._lease.job_id, killed)
@@ -173,7 +185,7 @@ class Supervisor:
         if not await self._advance(JobState.RUNNING):
             return
         await self._tell_of_fresh_start()
-        relay = Relay(self._folder, self._held)
+        relay = Relay(self._folder, self._held, self._traced.see)
         code = EXIT_DONE if finished(self._folder / EVENTS) else await self._train(relay)
         await relay.drain()
         while code == EXIT_OUT_OF_MEMORY and await self._halve_micro_batches():
@@ -275,8 +287,10 @@ class Supervisor:
             await self._charge("it ended well without saying that it had finished")
         elif await self._advance(JobState.FINALIZING):
             await self._exchange.share(JobFile.model_validate_json((self._folder / "job.json").read_bytes()))
-            artifacts = await store_products(self._folder, self._lease, self._store)
-            await self._held.end(lambda session: leases.finish(session, self._lease, done.stop_reason, artifacts))
+            with self._traced.part("publishing"):
+                artifacts = await store_products(self._folder, self._lease, self._store)
+                await self._held.end(lambda session: leases.finish(session, self._lease, done.stop_reason, artifacts))
+            self._traced.end(JobState.SUCCEEDED)
             remove(self._folder)
 
     async def _advance(self, to: JobState) -> bool:
@@ -290,11 +304,13 @@ class Supervisor:
 
     async def _lay_down(self, *, ring: bool = True) -> None:
         state = await self._held.end(lambda session: leases.give_back(session, self._lease, ring=ring))
+        self._traced.end(state)
         if state is JobState.CANCELLED:
             remove(self._folder)
 
     async def _fail(self, code: FailureCode, detail: str) -> None:
         await self._held.end(lambda session: leases.fail(session, self._lease, code, detail))
+        self._traced.end(JobState.FAILED, f"{code}: {detail}")
         strip(self._folder)
 
     async def _charge(self, how: str) -> None:
@@ -302,5 +318,6 @@ class Supervisor:
         detail = f"the engine crashed: {how}" + (f"; its last words:\n{words}" if words else "")
         log.warning("job %s: %s", self._lease.job_id, detail)
         state = await self._held.end(lambda session: leases.crash(session, self._lease, detail))
+        self._traced.end(state, detail)
         if state is JobState.FAILED:
             strip(self._folder)

@@ -4,12 +4,13 @@ import re
 from collections.abc import Sequence
 
 import uuid_utils
+from opentelemetry import trace
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app import logs
+from app import logs, tracing
 from app.api.problems import problem
 from app.contract.errors import PayloadTooLarge
 
@@ -18,7 +19,7 @@ _ID_HEADER = "X-Request-ID"
 
 
 class RequestId:
-    """Gives each request an id (the caller's, where it sent a sane one): in its log lines and in X-Request-ID."""
+    """Gives each request an id (the caller's, where it sent a sane one): in log lines, span and X-Request-ID."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -29,7 +30,7 @@ class RequestId:
             return
         given = Headers(scope=scope).get(_ID_HEADER, "")
         scope["request_id"] = given if _SANE_ID.fullmatch(given) else f"req_{uuid_utils.uuid7().hex}"
-        logs.bind(request_id=scope["request_id"])
+        self._tell(scope["request_id"])
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -37,6 +38,13 @@ class RequestId:
             await send(message)
 
         await self.app(scope, receive, send_with_id)
+
+    @staticmethod
+    def _tell(request_id: str) -> None:
+        span = trace.get_current_span()
+        span.set_attribute("stillhouse.request_id", request_id)
+        found = tracing.trace_id(span)
+        logs.bind(request_id=request_id, **({"trace_id": found} if found else {}))
 
 
 class HeadAsGet:

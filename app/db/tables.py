@@ -172,6 +172,8 @@ class Job(_Owned, Base):
     cloned_from: Mapped[str | None] = mapped_column(Id, ForeignKey("jobs.id", ondelete="SET NULL"))
     retry_of: Mapped[str | None] = mapped_column(Id, ForeignKey("jobs.id", ondelete="SET NULL"))
     """The job that did not succeed, and from whose checkpoint this one goes on; a job has one retry at most."""
+    traceparent: Mapped[str | None] = mapped_column(String(55))
+    """The span of the request that submitted it (W3C Trace Context), where that was traced."""
     labels: Mapped[dict[str, str]] = mapped_column(Json)
     pinned: Mapped[bool] = mapped_column(default=False)
     """Retention leaves it, and what it names, alone."""

@@ -41,6 +41,8 @@ class Lease:
     spec: JobSpec
     halvings: int = 0
     """Of micro-batches, in earlier attempts."""
+    traceparent: str | None = None
+    """The span of the request that submitted it."""
 
 
 async def claim(session: AsyncSession, worker: str, seconds: float) -> Lease | None:
@@ -54,7 +56,8 @@ async def claim(session: AsyncSession, worker: str, seconds: float) -> Lease | N
             )  # fmt: skip
         except ChangedMeanwhile:
             continue
-        return Lease(job.id, job.tenant_id, attempt, JobSpec.model_validate(job.spec), job.halvings)
+        spec = JobSpec.model_validate(job.spec)
+        return Lease(job.id, job.tenant_id, attempt, spec, job.halvings, job.traceparent)
     return None
 
 

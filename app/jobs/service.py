@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app import tracing
 from app.checkpoints.repository import CheckpointRepository
 from app.contract.errors import Conflict, InvalidSpec, NotFound, PreconditionFailed, Problem
 from app.contract.problems import problems_of
@@ -85,6 +86,7 @@ async def submit(
         dataset_id=named.dataset.id,
         cloned_from=cloned_from,
         retry_of=retry_of,
+        traceparent=tracing.traceparent(),
         labels=spec.labels,
         priority=spec.priority,
         max_attempts=spec.max_attempts,

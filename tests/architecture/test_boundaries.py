@@ -26,8 +26,10 @@ def run_without(forbidden: list[str], code: str) -> subprocess.CompletedProcess[
 
 def test_the_api_runs_without_torch(tmp_path: object) -> None:
     done = run_without(
-        ["torch", "numpy", "safetensors", "worker", "stillhouse"],
+        ["torch", "numpy", "safetensors", "worker", "stillhouse", "opentelemetry.sdk", "opentelemetry.exporter"],
         f"""
+        import os
+        os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://127.0.0.1:9"  # asked for, and not to be had
         from starlette.testclient import TestClient
         from alembic import command
         from app.main import create_app
@@ -42,6 +44,23 @@ def test_the_api_runs_without_torch(tmp_path: object) -> None:
         """,
     )
     assert done.returncode == 0, done.stderr
+    assert "stillhouse[tracing] is not installed" in done.stderr
+
+
+def test_nothing_is_traced_where_no_collector_is_named() -> None:
+    done = run_without(
+        ["opentelemetry.sdk", "opentelemetry.exporter"],
+        """
+        import os
+        for name in [name for name in os.environ if name.startswith("OTEL_")]:
+            del os.environ[name]
+        from app import tracing
+        import worker.celery_app
+        assert tracing.start("test") is None
+        tracing.end()
+        """,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_contract_needs_only_pydantic() -> None:

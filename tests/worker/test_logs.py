@@ -3,22 +3,16 @@
 import io
 import json
 import logging
-import re
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 
 from app import logs
 from app.settings import Settings
-from tests.servers import process, wait_until
 from tests.worker.conftest import House
 from tests.worker.waiting import eventually
-from tests.worker.workers import environment, worker
+from tests.worker.workers import api, worker
 
 
 @pytest.fixture
@@ -53,16 +47,6 @@ def test_a_line_of_json_is_one_line_whatever_it_says() -> None:
 def test_a_line_of_text_ends_with_what_it_is_about() -> None:
     said = formatted(logs.TextLines(), job_id="job_1", attempt=2)
     assert "ERROR   test: two\nlines of text [job_id=job_1 attempt=2]\nValueError" in said
-
-
-@contextmanager
-def api(settings: Settings, log: Path) -> Iterator[httpx2.Client]:
-    command = [sys.executable, "-P", "-m", "uvicorn", "--factory", "app.main:create_app", "--port", "0"]
-    with process(command, log, environment(settings)):
-        wait_until(lambda: "Uvicorn running" in log.read_text(), what="the API's start")
-        url = re.findall(r"Uvicorn running on (http://[\d.:]+)", log.read_text())[0]
-        with httpx2.Client(base_url=url) as client:
-            yield client
 
 
 def test_every_line_of_a_request_has_its_id(settings: Settings, tmp_path: Path) -> None:

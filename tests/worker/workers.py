@@ -1,12 +1,15 @@
 """Real workers: `python -m worker` in processes of their own."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+import httpx2
 
 from app.settings import Settings
 from tests.servers import process, wait_until
@@ -95,6 +98,17 @@ def worker(
         if ready:
             wait_until(running.ready, what=f"a {role} worker's start")
         yield running
+
+
+@contextmanager
+def api(settings: Settings, log: Path, **extra: str) -> Iterator[httpx2.Client]:
+    """Run the API in a process of its own."""
+    command = [sys.executable, "-P", "-m", "uvicorn", "--factory", "app.main:create_app", "--port", "0"]
+    with process(command, log, environment(settings, extra)):
+        wait_until(lambda: "Uvicorn running" in log.read_text(), what="the API's start")
+        url = re.findall(r"Uvicorn running on (http://[\d.:]+)", log.read_text())[0]
+        with httpx2.Client(base_url=url) as client:
+            yield client
 
 
 @contextmanager

@@ -61,6 +61,11 @@ CLIENT = Section(
             "Another program listens on the port.",
             "Choose another with `--port`; 0 takes a free one.",
         ),
+        "NoKeys": Explained(
+            "`stillhouse serve` was told to listen where others reach it, and there is no API key to know them by.",
+            "Make the first key with `python -m app.accounts bootstrap`, or leave `--host` out: then only this host is "
+            "answered.",
+        ),
         "NotReady": Explained(
             "A part of `stillhouse serve` did not come up in time.",
             "The message has the end of its log; a busy host may only need another try.",
