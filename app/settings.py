@@ -29,6 +29,8 @@ class Settings(BaseSettings):
     """How long a migration waits for another one on the same database; then it gives up, and nothing is changed."""
     broker_url: str = ""
     """`redis://…`, `rediss://…` or `redis+socket:///path`; only `stillhouse serve` can do without."""
+    flower: bool = False
+    """Workers tell Celery's monitors, such as flower, of themselves and their tasks, and answer what these ask."""
     store_url: str = ""
     """`s3://bucket/prefix` or `file:///folder`; empty: `blobs` in the data folder."""
 

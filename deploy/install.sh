@@ -20,7 +20,7 @@ if [ "$extra" = worker ] && [ -n "${TORCH_INDEX_URL:-}" ]; then
     install --no-deps --index-url "$TORCH_INDEX_URL" torch torchvision
 fi
 case $extra in
-    api) extra=api,tracing ;;
+    api) extra=api,tracing,flower ;;
     worker) extra=worker,timm,onnx,transformers,tracing ;; # whatever a spec may name
 esac
 install ".[$extra]"

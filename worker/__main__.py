@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> None:
     from worker.celery_app import celery  # noqa: PLC0415 - --help and the errors above need no Celery
 
     _be_present(settings, role)
-    celery.worker_main(_distill(settings) if role == "distill" else _housekeeping())
+    celery.worker_main(_distill(settings) if role == "distill" else _housekeeping(settings))
 
 
 def _be_present(settings: Settings, role: str) -> None:
@@ -106,18 +106,19 @@ async def _revision(settings: Settings) -> str | None:
 
 
 def _distill(settings: Settings) -> list[str]:
-    return [*_worker("distill", DISTILL_QUEUE), f"--concurrency={slot_count(settings)}"]
+    return [*_worker("distill", DISTILL_QUEUE, settings), f"--concurrency={slot_count(settings)}"]
 
 
-def _housekeeping() -> list[str]:
+def _housekeeping(settings: Settings) -> list[str]:
     # The schedule lives in memory: after a restart everything is due again soon, and there is no file to lose.
     beat = ["--beat", "--scheduler=celery.beat:Scheduler"]
-    return [*_worker("housekeeping", HOUSEKEEPING_QUEUE), f"--concurrency={_HOUSEKEEPERS}", *beat]
+    return [*_worker("housekeeping", HOUSEKEEPING_QUEUE, settings), f"--concurrency={_HOUSEKEEPERS}", *beat]
 
 
-def _worker(role: str, queue: str) -> list[str]:
+def _worker(role: str, queue: str, settings: Settings) -> list[str]:
     node = f"{role}-{uuid.uuid4().hex[:8]}@%h"  # unique: several workers may share a host
-    quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]  # nobody listens to these
+    quiet = ["--without-gossip", "--without-mingle"]  # workers have nothing to say to one another
+    quiet += [] if settings.flower else ["--without-heartbeat"]  # which is for monitors
     return ["--quiet", "worker", f"--queues={queue}", f"--hostname={node}", "--pool=prefork", "--loglevel=INFO", *quiet]
 
 

@@ -7,6 +7,8 @@ Celery is a doorbell here, the row is the truth (docs of `app.queue`), and its s
 - no result backend, no Celery time limits, no revoke: leases, the child's own limits and the job's state do that.
 - no prefetch: a hint must not lie behind a busy slot while another worker is idle.
 - a broker that goes away never ends a running job, and is waited for as long as it takes.
+- monitors (flower) are told of workers and tasks where that is set, and may ask, but not command: the broker has no
+  users, and drain, cancel and pause are the service's own.
 """
 
 import ctypes
@@ -22,6 +24,7 @@ from celery.signals import (
     worker_process_shutdown,
     worker_shutting_down,
 )
+from celery.worker import control
 
 from app import logs, tracing
 from app.queue import HOUSEKEEPING_QUEUE, create_celery
@@ -45,8 +48,8 @@ def create_consumer(settings: Settings) -> Celery:
         worker_prefetch_multiplier=1,
         worker_disable_prefetch=True,  # Redis only; elsewhere the line above parks at most one hint a slot
         worker_cancel_long_running_tasks_on_connection_loss=False,  # the default of Celery 6 would kill trainings
-        worker_enable_remote_control=False,
-        worker_send_task_events=False,
+        worker_enable_remote_control=settings.flower,
+        worker_send_task_events=settings.flower,
         worker_proc_alive_timeout=60,  # a slot starts slowly on a busy host
         broker_connection_retry=True,
         broker_connection_retry_on_startup=True,
@@ -55,6 +58,13 @@ def create_consumer(settings: Settings) -> Celery:
         beat_schedule={"sweep-up": _sweeps(settings.sweep_seconds)},
     )
     return celery
+
+
+def leave_only_questions() -> None:
+    """Take from remote control what acts (shutdown, revoke, pools, queues), and leave what looks."""
+    for name, command in control.Panel.meta.items():
+        if command.type != "inspect":
+            control.Panel.data.pop(name, None)
 
 
 def _sweeps(seconds: float) -> dict[str, Any]:
@@ -94,4 +104,5 @@ def _end_with_the_worker(**_: Any) -> None:
 
 for chatty in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):  # a line for each ring would bury the rest
     logging.getLogger(chatty).setLevel(logging.WARNING)
+leave_only_questions()
 celery = create_consumer(Settings())

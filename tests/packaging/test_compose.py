@@ -17,7 +17,8 @@ from tests.packaging.dockerfile import DOCKERFILES, ROOT, instructions
 
 SERVICES = services()
 EACH = pytest.mark.parametrize("name", SERVICES)
-OURS = {name: service for name, service in SERVICES.items() if service["image"].startswith("stillhouse/")}
+OUR_IMAGES = {name: service for name, service in SERVICES.items() if service["image"].startswith("stillhouse/")}
+OURS = {name: service for name, service in OUR_IMAGES.items() if name != "flower"}  # which is Celery's own
 EACH_OF_OURS = pytest.mark.parametrize("name", OURS)
 PREFIX = "STILLHOUSE_"
 
@@ -41,7 +42,7 @@ def test_docker_compose_itself_accepts_it() -> None:
 
 
 def test_it_has_the_parts_of_the_house() -> None:
-    expected = {"nginx", "api", "migrate", "worker", "worker-cpu", "janitor", "postgres", "redis"}
+    expected = {"nginx", "api", "migrate", "worker", "worker-cpu", "janitor", "flower", "postgres", "redis"}
     assert set(SERVICES) == expected
 
 
@@ -54,13 +55,18 @@ def test_who_needs_the_database_waits_for_its_schema(name: str) -> None:
         assert SERVICES["migrate"]["restart"] == "no"
 
 
-def test_only_nginx_is_reachable_and_only_from_this_host() -> None:
+def test_only_nginx_and_flower_are_reachable_and_only_from_this_host() -> None:
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
-    assert list(published) == ["nginx"]
-    [port] = published["nginx"]
-    assert interpolated(port, {}) == "127.0.0.1:8000:8080"
+    ports = {name: [interpolated(port, {}) for port in given] for name, given in published.items()}
+    assert ports == {"nginx": ["127.0.0.1:8000:8080"], "flower": ["127.0.0.1:5555:5555"]}
     assert "listen 8080;" in (ROOT / "deploy/nginx.conf").read_text()
     assert not any("network_mode" in service for service in SERVICES.values())
+
+
+def test_flower_watches_the_broker_of_the_workers_and_knows_nothing_else() -> None:
+    flower, worker = SERVICES["flower"], SERVICES["worker"]
+    assert flower["environment"] == {"CELERY_BROKER_URL": worker["environment"]["STILLHOUSE_BROKER_URL"]}
+    assert (flower["volumes"], list(flower["depends_on"])) == ([], ["redis"])
 
 
 def test_nginx_reaches_the_api_and_nothing_else() -> None:
@@ -137,8 +143,8 @@ def test_our_images_are_built_from_our_dockerfiles_under_our_version(name: str) 
 
 
 def test_equal_images_are_built_alike() -> None:
-    for image in {service["image"] for service in OURS.values()}:
-        builds = [service["build"] for service in OURS.values() if service["image"] == image]
+    for image in {service["image"] for service in OUR_IMAGES.values()}:
+        builds = [service["build"] for service in OUR_IMAGES.values() if service["image"] == image]
         assert all(build == builds[0] for build in builds), image
 
 
@@ -149,7 +155,7 @@ def test_containers_are_hardened(name: str) -> None:
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]  # and the default seccomp profile
     assert not {"privileged", "cap_add", "devices", "pid", "ipc"} & set(service)
-    assert service.get("user", "root") != "root" or name in OURS  # ours set their user in the image
+    assert service.get("user", "root") != "root" or name in OUR_IMAGES  # ours set their user in the image
 
 
 def _gpus(service: Service) -> list[dict[str, object]]:
@@ -165,6 +171,7 @@ def test_the_gpu_worker_reserves_gpus_and_the_cpu_worker_does_without() -> None:
     assert {name: service["profiles"] for name, service in SERVICES.items() if "profiles" in service} == {
         "worker": ["gpu"],
         "worker-cpu": ["cpu"],
+        "flower": ["flower"],
     }
     assert SERVICES["worker"]["command"] == SERVICES["worker-cpu"]["command"]
 

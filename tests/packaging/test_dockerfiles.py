@@ -69,4 +69,4 @@ def test_a_worker_is_installed_with_every_family_that_a_spec_may_name() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     found = re.search(r"worker\) extra=(\S+)", (ROOT / "deploy/install.sh").read_text())
     assert found is not None
-    assert set(found[1].split(",")) == set(extras) - {"api", "server", "dev"}
+    assert set(found[1].split(",")) == set(extras) - {"api", "flower", "server", "dev"}
