@@ -12,11 +12,12 @@ from datetime import UTC, datetime
 from typing import Literal
 
 Format = Literal["", "text", "json"]
+Level = Literal["debug", "info", "warning", "error"]
 Fact = str | int
 
 _FACTS: ContextVar[Mapping[str, Fact]] = ContextVar("facts")
-_OWN_HANDLERS = ("uvicorn", "uvicorn.access")
-"""Loggers that bring handlers of their own, before ours are there."""
+_UVICORNS = ("uvicorn", "uvicorn.error", "uvicorn.access")
+"""Loggers that bring handlers and levels of their own, before ours are there."""
 
 
 def bind(**facts: Fact) -> None:
@@ -28,16 +29,18 @@ def bind(**facts: Fact) -> None:
     _FACTS.set({**_FACTS.get({}), **facts})
 
 
-def set_up(form: Format) -> None:
-    """Log to stderr, from INFO on; "" is text on a terminal and JSON elsewhere. Later calls do nothing."""
+def set_up(form: Format, level: Level = "info") -> None:
+    """Log to stderr, from a level on; "" is text on a terminal and JSON elsewhere. Later calls do nothing."""
     as_text = form == "text" or (not form and sys.stderr.isatty())
     handler = logging.StreamHandler()
     handler.setFormatter(TextLines() if as_text else JsonLines())
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.basicConfig(level=level.upper(), handlers=[handler])
     logging.captureWarnings(capture=True)
-    for name in _OWN_HANDLERS:
-        logging.getLogger(name).handlers.clear()
-        logging.getLogger(name).propagate = True
+    for name in _UVICORNS:
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.setLevel(logging.NOTSET)
+        logger.propagate = True
 
 
 class TextLines(logging.Formatter):

@@ -52,7 +52,7 @@ _NOT_TRACED = {"/healthz", "/readyz", "/metrics"}
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Return the service. Settings come from the environment where none are given."""
     settings = settings or Settings()
-    logs.set_up(settings.log_format)
+    logs.set_up(settings.log_format, settings.log_level)
     app = FastAPI(
         title="Stillhouse",
         version=version("stillhouse"),

@@ -4,11 +4,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.contract.job_file import RESIDENT_BYTES
-from app.logs import Format
+from app.logs import Format, Level
 
 Seconds = Annotated[float, Field(gt=0)]
 Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().resolve())]
@@ -29,6 +29,8 @@ class Settings(BaseSettings):
     """How long a migration waits for another one on the same database; then it gives up, and nothing is changed."""
     broker_url: str = ""
     """`redis://…`, `rediss://…` or `redis+socket:///path`; only `stillhouse serve` can do without."""
+    log_level: Annotated[Level, BeforeValidator(lambda given: str(given).strip().lower())] = "info"
+    """From `debug`, `info`, `warning` or `error` on. `debug` shows libraries' words too, and rows of the database."""
     flower: bool = False
     """Workers tell Celery's monitors, such as flower, of themselves and their tasks, and answer what these ask."""
     store_url: str = ""

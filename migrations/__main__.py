@@ -12,7 +12,7 @@ from migrations import config
 
 def main() -> None:
     settings = Settings()
-    logs.set_up(settings.log_format)
+    logs.set_up(settings.log_format, settings.log_level)
     settings.data.mkdir(parents=True, exist_ok=True)
     try:
         command.upgrade(config(settings.database, settings.migration_lock_seconds), "head")

@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> None:
     settings = Settings()
     if not settings.broker_url:
         sys.exit("STILLHOUSE_BROKER_URL is not set: a worker needs the Redis that the API rings, redis://host:6379/0")
-    logs.set_up(settings.log_format)
+    logs.set_up(settings.log_format, settings.log_level)
     settings.data.mkdir(parents=True, exist_ok=True)
     _check_sandbox(settings)
     _check_schema(settings)
@@ -119,7 +119,15 @@ def _worker(role: str, queue: str, settings: Settings) -> list[str]:
     node = f"{role}-{uuid.uuid4().hex[:8]}@%h"  # unique: several workers may share a host
     quiet = ["--without-gossip", "--without-mingle"]  # workers have nothing to say to one another
     quiet += [] if settings.flower else ["--without-heartbeat"]  # which is for monitors
-    return ["--quiet", "worker", f"--queues={queue}", f"--hostname={node}", "--pool=prefork", "--loglevel=INFO", *quiet]
+    return [
+        "--quiet",
+        "worker",
+        f"--queues={queue}",
+        f"--hostname={node}",
+        "--pool=prefork",
+        f"--loglevel={settings.log_level.upper()}",
+        *quiet,
+    ]
 
 
 if __name__ == "__main__":

@@ -76,7 +76,8 @@ def _sweeps(seconds: float) -> dict[str, Any]:
 @setup_logging.connect  # type: ignore[untyped-decorator]
 def _set_up_logs(**_: Any) -> None:
     """Keep Celery from putting its own handlers in place of ours."""
-    logs.set_up(Settings().log_format)
+    settings = Settings()
+    logs.set_up(settings.log_format, settings.log_level)
 
 
 @worker_shutting_down.connect  # type: ignore[untyped-decorator]

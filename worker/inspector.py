@@ -78,13 +78,13 @@ class Inspector:
         try:
             await self._inspect()
         except _Rejected as why:
-            log.warning("%s: rejected, %s", self._claimed.subject.id, why)
+            log.warning("rejected, %s", why)
             async with self._database.transaction() as session:
                 await service.abandon(session, self._claimed, str(why), why.code)
         except (_Stopped, ServiceUnavailable, StorageFull, OSError) as why:
             if isinstance(why, OSError) and why.errno not in FULL:
                 raise
-            log.warning("%s: left to another inspection: %s", self._claimed.subject.id, why)
+            log.warning("left to another inspection: %s", why)
             async with self._database.transaction() as session:
                 await service.give_back(session, self._claimed)
             return False
@@ -101,7 +101,7 @@ class Inspector:
                 async with self._database.transaction() as session:
                     await service.renew(session, self._claimed, self._settings.lease_seconds)
             except OUTAGES as error:
-                log.warning("%s: no heartbeat, the database is away: %s", self._claimed.subject.id, error)
+                log.warning("no heartbeat, the database is away: %s", error)
 
     async def _inspect(self) -> None:
         if self._claimed.attempt > ATTEMPTS:

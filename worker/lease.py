@@ -54,7 +54,7 @@ class HeldLease:
             try:
                 state = await self._renew()
             except OUTAGES as error:
-                log.warning("job %s: no heartbeat, the database is away: %s", self.lease.job_id, _first_line(error))
+                log.warning("no heartbeat, the database is away: %s", _first_line(error))
                 continue
             except LeaseLost:
                 if self._ending:
@@ -76,7 +76,7 @@ class HeldLease:
         while not self.ran_out():
             if await happens(over, max(0.01, self._until - monotonic())):
                 return
-        log.warning("job %s: the lease ran out while the database was away", self.lease.job_id)
+        log.warning("the lease ran out while the database was away")
         stop.set()
 
     async def attempt(self, operation: Callable[[AsyncSession], Awaitable[T]]) -> T:
@@ -101,7 +101,7 @@ class HeldLease:
             except OUTAGES as error:
                 if self.ran_out():
                     raise
-                log.warning("job %s: the database is away: %s", self.lease.job_id, _first_line(error))
+                log.warning("the database is away: %s", _first_line(error))
                 await asyncio.sleep(_BETWEEN_TRIES)
 
 

@@ -54,7 +54,7 @@ class Relay:
             try:
                 await self.carry()
             except OUTAGES as error:
-                log.warning("job %s: events wait for the database: %s", self._held.lease.job_id, type(error).__name__)
+                log.warning("events wait for the database: %s", type(error).__name__)
 
     async def carry(self, *, patiently: bool = False) -> bool:
         """Carry one batch; return whether there was one. `patiently` outlasts a database that is away."""
@@ -91,7 +91,7 @@ class Relay:
         try:
             write_whole(self._folder / _PLACE, self._place.model_dump_json())
         except OSError as error:  # a full disk must not end the training; this attempt goes by its memory
-            log.warning("job %s: the relay's place was not kept: %s", self._held.lease.job_id, error)
+            log.warning("the relay's place was not kept: %s", error)
 
 
 def _read_place(folder: Path) -> _Place:

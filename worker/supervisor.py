@@ -64,16 +64,16 @@ async def distill(
         return None
     traced = Attempt(lease, worker)
     logs.bind(job_id=lease.job_id, attempt=lease.attempt, **({"trace_id": traced.trace_id} if traced.trace_id else {}))
-    log.info("job %s: attempt %d on %s", lease.job_id, lease.attempt, worker)
+    log.info("taken by %s", worker)
     held = HeldLease(database, lease, settings, claimed_at)
     try:
         await Supervisor(held, store, settings, slot, stop, traced).see_through()
     except* LeaseLost:
         traced.end("lease_lost", "the job has another worker, or has ended")
-        log.warning("job %s: attempt %d is over, the job has another worker or has ended", lease.job_id, lease.attempt)
+        log.warning("the attempt is over: the job has another worker, or has ended")
     except* OUTAGES as group:
         traced.end("left", "the database is away")
-        log.error("job %s: left to the janitor, the database is away: %s", lease.job_id, group.exceptions[0])  # noqa: TRY400
+        log.error("left to the janitor, the database is away: %s", group.exceptions[0])  # noqa: TRY400
     finally:
         traced.end("left", "ended by an error that nobody expected")
         soft_targets.make_room(settings)
@@ -125,7 +125,7 @@ class Supervisor:
         except _Refused as refusal:
             await self._fail(refusal.code, refusal.detail)
         except (ServiceUnavailable, StorageFull) as outage:
-            log.warning("job %s: given back, %s", self._lease.job_id, outage.detail)
+            log.warning("given back, %s", outage.detail)
             await self._tell(f"The job waits and is tried again: {outage.detail}.")
             await self._lay_down(ring=False)  # at once would be too soon: the janitor rings
         except OSError as error:
@@ -153,7 +153,7 @@ class Supervisor:
     async def _lay_out(self) -> None:
         killed = child.evict(self._folder)  # this host may still run the child of a worker that lost the job
         if killed:
-            log.warning("job %s: killed %s, left over from an earlier attempt", self._lease.job_id, killed)
+            log.warning("killed %s, left over from an earlier attempt", killed)
         self._tried_before = await self._held.write(self._earlier_jobs)
         for earlier in self._tried_before:
             inherit(self._folder, job_folder(self._settings, earlier))
@@ -212,7 +212,7 @@ class Supervisor:
         halvings = await self._held.write(lambda session: leases.halve(session, self._lease))
         if halvings is None:
             return False
-        log.warning("job %s: out of memory, micro-batches are halved (%d)", self._lease.job_id, halvings)
+        log.warning("out of memory, micro-batches are halved (%d)", halvings)
         path = self._folder / "job.json"
         job = JobFile.model_validate_json(path.read_bytes()).model_copy(update={"halvings": halvings})
         write_whole(path, job.model_dump_json(indent=2))
@@ -255,7 +255,7 @@ class Supervisor:
         self._stop_by = monotonic() + self._settings.stop_grace_seconds
         child.ask_to_stop(process)
         if not await happens(ended, self._settings.stop_grace_seconds):
-            log.warning("job %s: killed, no checkpoint within the grace time", self._lease.job_id)
+            log.warning("killed, no checkpoint within the grace time")
             child.kill(process)
 
     async def _put_checkpoints_away(self) -> None:
@@ -316,7 +316,7 @@ class Supervisor:
     async def _charge(self, how: str) -> None:
         words = child.last_words(self._folder)
         detail = f"the engine crashed: {how}" + (f"; its last words:\n{words}" if words else "")
-        log.warning("job %s: %s", self._lease.job_id, detail)
+        log.warning("%s", detail)
         state = await self._held.end(lambda session: leases.crash(session, self._lease, detail))
         self._traced.end(state, detail)
         if state is JobState.FAILED:

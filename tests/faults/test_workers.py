@@ -113,7 +113,7 @@ async def test_a_frozen_worker_finds_its_job_gone(house: FaultHouse) -> None:
             await eventually(lambda: said(second, f"killed [{engine}]"), what="the end of the stale engine")
             await eventually(lambda: trains(house, job_id, attempt=2), what="the second attempt's training")
             send(signal.SIGCONT, *tree)
-            await eventually(lambda: said(frozen, "attempt 1 is over"), what="the end of the stale attempt")
+            await eventually(lambda: said(frozen, "the attempt is over"), what="the end of the stale attempt")
             assert not alive(engine)
             await house.cancel(job_id)
             await eventually(lambda: house.is_over(job_id), what="the end of the job")

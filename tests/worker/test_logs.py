@@ -3,10 +3,13 @@
 import io
 import json
 import logging
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from app import logs
 from app.settings import Settings
@@ -47,6 +50,27 @@ def test_a_line_of_json_is_one_line_whatever_it_says() -> None:
 def test_a_line_of_text_ends_with_what_it_is_about() -> None:
     said = formatted(logs.TextLines(), job_id="job_1", attempt=2)
     assert "ERROR   test: two\nlines of text [job_id=job_1 attempt=2]\nValueError" in said
+
+
+@pytest.mark.parametrize(("level", "seen"), [("info", ["hello", "trouble"]), (" Warning", ["trouble"])])
+def test_the_level_holds_for_uvicorn_too(level: str, seen: list[str]) -> None:
+    program = """if True:
+        import logging, sys, uvicorn
+        from app import logs
+        from app.settings import Settings
+        uvicorn.Config("nothing")  # sets up uvicorn's own
+        logs.set_up("json", Settings(log_level=sys.argv[1]).log_level)
+        logging.getLogger("uvicorn.access").info("hello")
+        logging.getLogger("uvicorn.error").debug("nobody's business")
+        logging.getLogger("worker").warning("trouble")
+    """
+    ran = subprocess.run([sys.executable, "-c", program, level], capture_output=True, text=True, check=True)
+    assert [line["message"] for line in lines(ran.stderr)] == seen
+
+
+def test_a_level_that_is_none_is_refused() -> None:
+    with pytest.raises(ValidationError, match="'debug', 'info', 'warning' or 'error'"):
+        Settings(log_level="loud")
 
 
 def test_every_line_of_a_request_has_its_id(settings: Settings, tmp_path: Path) -> None:
