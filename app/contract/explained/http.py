@@ -34,8 +34,7 @@ PROBLEMS = Section(
         "conflict": Explained(
             "The resource is in a state in which this cannot be done: a job that is over is cancelled, say, or a file "
             "deleted that a model still names.",
-            "Read the resource again and do first what `detail` says. A request with an `Idempotency-Key` that is "
-            "still in progress is sent again a little later.",
+            "Read the resource again and do first what `detail` says.",
         ),
         "gone": Explained(
             "The upload expired, was ended, or its bytes were not the announced ones; what had come was removed.",
