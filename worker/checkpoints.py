@@ -70,7 +70,7 @@ class SharedCheckpoints:
             async with asyncio.timeout(seconds):
                 await self._store_new()
         except TimeoutError:
-            log.warning("job %s: its last checkpoint stays on this host, there was no time", self._held.lease.job_id)
+            log.warning("its last checkpoint stays on this host, there was no time")
 
     async def _bring(self, row: Checkpoint) -> None:
         path = self._folder / row.name
@@ -112,10 +112,10 @@ class SharedCheckpoints:
             try:
                 await self._put(name, sha256)
             except _Damaged:
-                log.warning("job %s: %s is damaged, and not stored", self._held.lease.job_id, name)
+                log.warning("%s is damaged, and not stored", name)
             except (ServiceUnavailable, StorageFull, *OUTAGES) as error:
                 if (self._folder / name).exists():  # else it was replaced this moment
-                    log.warning("job %s: %s is not stored yet: %s", self._held.lease.job_id, name, error)
+                    log.warning("%s is not stored yet: %s", name, error)
 
     async def _put(self, name: str, sha256: str) -> None:
         def check(blob: Blob) -> None:
