@@ -35,7 +35,7 @@ def flower(settings: Settings, tmp_path: Path) -> Iterator[httpx2.Client]:
         process(command, log, environment),
         httpx2.Client(base_url=f"http://127.0.0.1:{port}", transport=httpx2.HTTPTransport(retries=8)) as client,
     ):
-        wait_until(lambda: log.exists() and "Connected to" in log.read_text(), what="flower's start")
+        wait_until(lambda: log.exists() and "Connected to" in log.read_text(), seconds=90, what="flower's start")
         yield client
 
 
@@ -45,14 +45,14 @@ def workers(flower: httpx2.Client) -> list[dict[str, Any]]:
 
 async def test_flower_shows_workers_and_tasks_and_commands_nobody(house: House, flower: httpx2.Client) -> None:
     with worker(house.settings, "housekeeping", STILLHOUSE_FLOWER="true") as running:
-        wait_until(lambda: len(workers(flower)) == 1, what="flower's notice of the worker")
+        wait_until(lambda: len(workers(flower)) == 1, seconds=60, what="flower's notice of the worker")
         [seen] = workers(flower)
         name = seen["hostname"]
         assert name.startswith("housekeeping-")
         assert "stillhouse-housekeeping" in flower.get(f"/worker/{name}").text  # asked over remote control
         data = await house.dataset()
         await eventually(lambda: _ready(house, data), what="the inspection")
-        wait_until(lambda: ("stillhouse.inspect", "SUCCESS") in tasks(flower), what="the task in flower")
+        wait_until(lambda: ("stillhouse.inspect", "SUCCESS") in tasks(flower), seconds=60, what="the task in flower")
         with create_celery(house.settings.broker_url) as celery:
             for command in (celery.control.shutdown, lambda: celery.control.cancel_consumer("stillhouse-housekeeping")):
                 command()

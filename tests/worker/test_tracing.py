@@ -57,7 +57,7 @@ async def test_a_callers_trace_goes_on_through_api_attempt_and_engine(house: Hou
             client.get("/healthz")
             await eventually(lambda: house.is_over(job_id), seconds=90, what="the end of the job")
         said = running.said()
-        wait_until(lambda: "attempt" in collector.names(), what="the last span")
+        wait_until(lambda: "attempt" in collector.names(), seconds=60, what="the last span")
     assert {span.trace_id.hex() for _, span in collector.got} == {TRACE}
     assert {name for name, _ in collector.got} == {"stillhouse-api", "stillhouse-worker"}
     request, attempt = the(collector, "POST /v1/jobs"), the(collector, "attempt")
@@ -80,10 +80,10 @@ def test_a_collector_that_is_away_costs_no_request_and_no_stop(settings: Setting
         began = time.monotonic()
         for _ in range(20):
             assert client.get("/v1/jobs").status_code == 200
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 10  # an exporter in their way would take 10 s for each
         time.sleep(0.3)  # now it tries to send
         began = time.monotonic()
-    assert time.monotonic() - began < 4.5  # the process was not killed
+    assert time.monotonic() - began < 8  # 2 s and a busy host: the exporter itself would try for 10
     assert "Finished server process" in log.read_text()
     assert re.search(r'"trace_id": "[0-9a-f]{32}"', log.read_text())
 

@@ -104,8 +104,8 @@ def worker(
 def api(settings: Settings, log: Path, **extra: str) -> Iterator[httpx2.Client]:
     """Run the API in a process of its own."""
     command = [sys.executable, "-P", "-m", "uvicorn", "--factory", "app.main:create_app", "--port", "0"]
-    with process(command, log, environment(settings, extra)):
-        wait_until(lambda: "Uvicorn running" in log.read_text(), what="the API's start")
+    with process(command, log, environment(settings, extra), grace=30):
+        wait_until(lambda: "Uvicorn running" in log.read_text(), seconds=90, what="the API's start")
         url = re.findall(r"Uvicorn running on (http://[\d.:]+)", log.read_text())[0]
         with httpx2.Client(base_url=url) as client:
             yield client

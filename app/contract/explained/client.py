@@ -63,7 +63,7 @@ CLIENT = Section(
         ),
         "NoKeys": Explained(
             "`stillhouse serve` was told to listen where others reach it, and there is no API key to know them by.",
-            "Make the first key with `python -m app.accounts bootstrap`, or leave `--host` out: then only this host is "
+            "Make the first key with `stillhouse keys bootstrap`, or leave `--host` out: then only this host is "
             "answered.",
         ),
         "NotReady": Explained(

@@ -15,8 +15,8 @@ PROBLEMS = Section(
         "unauthorized": Explained(
             "The service knows nobody by this request: it has no API key, or one that is unknown, damaged, expired or "
             "revoked; or there are no keys yet, and the request is of another host.",
-            "Send the key as `Authorization: Bearer sh_…`. Somebody with the scope `admin` makes one, and whoever "
-            "runs the service the first, on its own host: `python -m app.accounts bootstrap`.",
+            "Send the key as `Authorization: Bearer sh_…`; the client has it from `STILLHOUSE_API_KEY`. Somebody with "
+            "the scope `admin` makes one, and whoever runs the service the first: `stillhouse keys bootstrap`.",
         ),
         "forbidden": Explained(
             "The API key is good, and its scopes do not cover this.",
