@@ -5,7 +5,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from stillhouse.commands import following, jobs, keeping, keys, results, serve, submit, uploads, workers
+from stillhouse.commands import accounts, following, jobs, keeping, keys, results, serve, submit, uploads, workers
 from stillhouse.commands.terminal import refuse
 from stillhouse.errors import StillhouseError
 
@@ -51,6 +51,8 @@ app.command()(workers.workers)
 app.command()(workers.drain)
 app.command()(workers.undrain)
 app.add_typer(keys.app)
+app.add_typer(accounts.app)
+app.command("audit-log")(accounts.audit_log)
 app.command("upload-model")(uploads.upload_model)
 app.command("upload-dataset")(uploads.upload_dataset)
 

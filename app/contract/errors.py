@@ -70,6 +70,7 @@ class Forbidden(StillhouseError):
     code, status, title = "forbidden", 403, "The key does not allow this"
 
     def __init__(self, scope: str) -> None:
+        """`scope`: what the key would need."""
         super().__init__(f"this needs an API key with the scope `{scope}`")
         self.challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
 

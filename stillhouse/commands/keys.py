@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -34,7 +34,9 @@ def bootstrap(
     Example: `export STILLHOUSE_API_KEY=$(stillhouse keys bootstrap)`
     """
     require_server(_NEEDED)
-    environment = {**os.environ, "STILLHOUSE_DATA": str(data.expanduser().resolve())}
+    folder = data.expanduser().resolve()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    environment = {**os.environ, "STILLHOUSE_DATA": str(folder)}
     if not environment.get("STILLHOUSE_DATABASE_URL"):  # the embedded one may not be there yet
         _run("migrations", environment=environment)
     _run("app.accounts", "bootstrap", "--name", name, *(["--force"] if force else []), environment=environment)
@@ -52,6 +54,7 @@ def create(
     name: Annotated[str, typer.Option(help="Who or what uses it.", show_default=False)],
     scope: Annotated[list[Scope] | None, typer.Option(help="Once for each.", show_default="read, submit")] = None,
     account: Annotated[str | None, typer.Option(help="Whose it is: tnt_…", show_default="your own")] = None,
+    days: Annotated[int | None, typer.Option(min=1, help="It expires then.", show_default="never")] = None,
     url: Url = URL,
     as_json: AsJson = False,  # noqa: FBT002  # typer's way to write a switch
 ) -> None:
@@ -59,8 +62,10 @@ def create(
 
     Example: `stillhouse keys create --name dashboard --scope read`
     """
+    expires_at = datetime.now(UTC) + timedelta(days=days) if days else None
+    scopes = scope or [Scope.READ, Scope.SUBMIT]
     with connect(url) as client:
-        _tell(client.keys.create(name, scopes=scope or [Scope.READ, Scope.SUBMIT], account=account), as_json=as_json)
+        _tell(client.keys.create(name, scopes=scopes, account=account, expires_at=expires_at), as_json=as_json)
 
 
 @app.command("list")

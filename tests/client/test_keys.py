@@ -6,6 +6,7 @@ import logging
 import subprocess
 import sys
 import traceback
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from pydantic import SecretStr
@@ -99,8 +100,8 @@ def run(script, monkeypatch):
     monkeypatch.setenv("STILLHOUSE_URL", script.url)
     monkeypatch.setenv("STILLHOUSE_API_KEY", KEY)
 
-    def run(*words):
-        result = CliRunner().invoke(app, ["keys", *words])
+    def run(*words, group="keys"):
+        result = CliRunner().invoke(app, [group, *words])
         assert result.exit_code == 0, result.output
         return result.stdout
 
@@ -125,6 +126,29 @@ def test_keys_are_a_table(run, script, answers):
     assert script.asked[-1].query == "account=tnt_default"
     script.on("DELETE", f"/v1/api_keys/{KEY_ID}", answers.Answer(204))
     assert run("revoke", KEY_ID) == f"{KEY_ID} is revoked\n"
+
+
+def test_a_key_may_be_made_for_some_days(run, script, answers):
+    script.on("POST", "/v1/api_keys", answers.json({**SHOWN, "key": KEY}, 201))
+    run("create", "--name", "guest", "--days", "30")
+    left = datetime.fromisoformat(json.loads(script.asked[-1].body)["expires_at"]) - datetime.now(UTC)
+    assert timedelta(days=29, hours=23) < left <= timedelta(days=30)
+
+
+def test_accounts_and_changes_are_tables(run, script, answers):
+    account = {"id": "tnt_1", "name": "speech lab", "created_at": "2026-01-01T00:00:00Z"}
+    script.on("POST", "/v1/accounts", answers.json(account, 201))
+    script.on("GET", "/v1/accounts", answers.json({**PAGE, "data": [account]}))
+    assert run("create", "speech lab", group="accounts") == "tnt_1\n"
+    assert run("list", group="accounts").splitlines()[1].split() == ["tnt_1", "2026-01-01", "00:00", "speech", "lab"]
+    change = {
+        "id": "aud_1", "account": "tnt_1", "key": None, "operation": "bootstrap", "subjects": [KEY_ID],
+        "request_id": "", "created_at": "2026-01-01T00:00:00Z",
+    }  # fmt: skip
+    script.on("GET", "/v1/audit_log", answers.json({"data": [change] * 3, "has_more": True, "next_cursor": "next"}))
+    rows = run("--account", "tnt_1", "--limit", "4", group="audit-log").splitlines()
+    assert (len(rows), rows[1].split()) == (5, ["2026-01-01", "00:00:00", "tnt_1", "-", "bootstrap", KEY_ID])
+    assert script.asked[-1].query == "account=tnt_1&cursor=next"
 
 
 def test_the_first_key_lets_a_service_serve_others(tmp_path):

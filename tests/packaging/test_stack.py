@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from stillhouse import Stillhouse
+from stillhouse import Stillhouse, Unauthorized
 from tests.packaging.composition import interpolated, seconds, services
 from tests.packaging.gateway import free_port, gateway, wait_until_it_listens
 from tests.servers import process
@@ -33,8 +33,11 @@ def _command(name: str, port: int) -> list[str]:
 
 
 @pytest.fixture
-def url(postgresql_url: str, broker_url: str, tmp_path: Path) -> Iterator[str]:
-    """The stack without its containers: other addresses and folders, the same commands and settings."""
+def service(postgresql_url: str, broker_url: str, tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """The stack without its containers: other addresses and folders, the same commands and settings.
+
+    Its URL, and the first key, made as docs/deployment.md says.
+    """
     here = {"STILLHOUSE_DATA": str(tmp_path / "data"), "STILLHOUSE_DATABASE_URL": postgresql_url}
     here["STILLHOUSE_BROKER_URL"] = broker_url
     port = free_port()
@@ -46,16 +49,21 @@ def url(postgresql_url: str, broker_url: str, tmp_path: Path) -> Iterator[str]:
             running.enter_context(process(command, log, _environment(name, here), grace))
         wait_until_it_listens(port)
         front = running.enter_context(gateway(tmp_path, port))
-        yield f"http://127.0.0.1:{front}"
+        first = [sys.executable, "-m", "app.accounts", "bootstrap"]
+        made = subprocess.run(first, check=True, cwd="/", env=_environment("api", here), capture_output=True, text=True)
+        yield f"http://127.0.0.1:{front}", made.stdout
 
 
-def test_a_job_goes_the_whole_way(url: str, tmp_path: Path) -> None:
+def test_a_job_goes_the_whole_way(service: tuple[str, str], tmp_path: Path) -> None:
+    url, key = service
+    with Stillhouse(url) as stranger, pytest.raises(Unauthorized):
+        stranger.workers.list()
     inputs = np.random.default_rng(0).normal(size=(120, 4)).astype("float32")
     np.savez(tmp_path / "set.npz", inputs=inputs, labels=(inputs[:, 0] > 0).astype("int64"))
     torch.manual_seed(0)
     layers = torch.nn.Sequential(torch.nn.Linear(4, 16), torch.nn.ReLU(), torch.nn.Linear(16, 2))
     save_file(layers.state_dict(), tmp_path / "teacher.safetensors")
-    with Stillhouse(url) as client:
+    with Stillhouse(url, api_key=key) as client:
         teacher = client.models.create(tmp_path / "teacher.safetensors", architecture=TEACHER)
         data = client.datasets.create(tmp_path / "set.npz")
         job = client.jobs.create(
