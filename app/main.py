@@ -17,6 +17,7 @@ from app.api import (
     api_keys,
     audit_log,
     catalog,
+    cors,
     datasets,
     docs,
     explained,
@@ -37,6 +38,8 @@ from app.api import (
 from app.api.dependencies import caller
 from app.api.identity import Identified
 from app.api.middleware import BodyLimit, HeadAsGet, RequestId
+from app.api.pace import Pace
+from app.api.security_headers import SecurityHeaders
 from app.db.session import Database
 from app.queue import Bell
 from app.settings import Settings
@@ -73,10 +76,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     problems.install(app)
     # The last one added is the outermost.
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, except_paths=("/v1/files", "/v1/uploads/"))
+    app.add_middleware(Pace, floor=settings.slowest_bytes_per_second, patience=settings.body_patience_seconds)
     app.add_middleware(Identified, path="/v1")
     app.add_middleware(metrics.Measured, requests=app.state.requests)
     app.add_middleware(HeadAsGet)
     app.add_middleware(tus.Tus, path="/v1/uploads")
+    cors.install(app, settings.cors_origins)
+    app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestId)
     return app
 

@@ -54,6 +54,12 @@ class Settings(BaseSettings):
     """The largest file that may be uploaded."""
     max_body_bytes: int = Field(default=2**20, gt=0)
     """The largest JSON request."""
+    slowest_bytes_per_second: int = Field(default=1000, gt=0)
+    """A body that comes in slower is refused; it has `STILLHOUSE_BODY_PATIENCE_SECONDS` beyond that."""
+    body_patience_seconds: Seconds = 30
+    """How long the service waits for a body beyond the time that its bytes may take."""
+    cors_origins: list[str] = Field(default_factory=list)
+    """JSON list of origins whose pages may use the API from a browser, such as `["https://lab.example"]`; none."""
     max_parameters: int = Field(default=2 * 10**9, gt=0)
     """The largest network that a job or a model may name."""
     upload_seconds: Seconds = 3 * 24 * 3600

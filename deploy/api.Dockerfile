@@ -24,4 +24,4 @@ ENV PATH=/opt/stillhouse/bin:$PATH \
 WORKDIR /opt/stillhouse
 USER 10001:10001
 EXPOSE 8000
-CMD ["python", "-m", "uvicorn", "--factory", "app.main:create_app", "--host", "0.0.0.0", "--port", "8000"]
+CMD ["python", "-m", "uvicorn", "--factory", "app.main:create_app", "--http", "app.api.deadlines:Deadlines", "--host", "0.0.0.0", "--port", "8000"]

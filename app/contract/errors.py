@@ -6,6 +6,7 @@ StillhouseError
 ├── Forbidden 403             forbidden: the key's scopes do not cover this
 ├── NotFound 404              not_found
 ├── MethodNotAllowed 405     method_not_allowed
+├── RequestTimeout 408        request_timeout: a head or a body that came in too slowly
 ├── Conflict 409              conflict: the resource's state does not allow it
 ├── Gone 410                  gone: an upload that expired, was ended or failed; start a new one
 ├── PreconditionFailed 412    precondition_failed: If-Match names an older version
@@ -81,6 +82,10 @@ class NotFound(StillhouseError):
 
 class MethodNotAllowed(StillhouseError):
     code, status, title = "method_not_allowed", 405, "Method not allowed"
+
+
+class RequestTimeout(StillhouseError):
+    code, status, title = "request_timeout", 408, "Request timeout"
 
 
 class Conflict(StillhouseError):

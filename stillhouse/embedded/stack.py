@@ -93,7 +93,8 @@ class EmbeddedStack:
         self._children.remove(migrations)
         if not is_loopback(self._host):
             self._require_key([*python, "-m", "app.accounts", "exist"], folder, environment)
-        api = [*python, "-m", "uvicorn", "--factory", "app.main:create_app", "--fd", str(descriptor)]
+        api = [*python, "-m", "uvicorn", "--factory", "app.main:create_app"]
+        api += ["--http", "app.api.deadlines:Deadlines", "--fd", str(descriptor)]
         api += ["--timeout-graceful-shutdown", "3"]  # those who follow a job would keep it for hours
         self._child("api", api, folder, environment, descriptors=[descriptor])
         grace = float(environment.get("STILLHOUSE_STOP_GRACE_SECONDS", "30")) + 5

@@ -14,6 +14,7 @@ import pytest
 import uvicorn
 from safetensors.numpy import save
 
+from app.api.deadlines import Deadlines
 from app.contract.inspection import DatasetInspection, Lengths, ModelInspection, Spread, Tensor
 from app.contract.samples import SampleKind
 from app.contract.states import JobState, StopReason
@@ -33,7 +34,8 @@ STUDENT = {"architecture": {"kind": "mlp", "inputs": 4, "hidden": [2], "classes"
 def running(settings: Settings, **options: Any) -> Iterator[str]:
     """Serve the API on a free port; yield its URL."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(create_app(settings), log_level="warning", timeout_graceful_shutdown=5, **options)
+    options = {"http": Deadlines, "log_level": "warning", "timeout_graceful_shutdown": 5, **options}
+    config = uvicorn.Config(create_app(settings), **options)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

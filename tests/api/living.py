@@ -26,7 +26,7 @@ class LivingApi:
 
     def start(self) -> None:
         command = [*self._inside, sys.executable, "-m", "uvicorn", "--factory", "app.main:create_app"]
-        command += ["--port", str(self.port)]
+        command += ["--http", "app.api.deadlines:Deadlines", "--port", str(self.port)]
         given = {name: getattr(self.settings, name) for name in self.settings.model_fields_set}
         environment = {**os.environ, **{f"STILLHOUSE_{name.upper()}": str(value) for name, value in given.items()}}
         self.pid = self._running.enter_context(process(command, self._log, environment)).pid

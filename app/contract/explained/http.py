@@ -31,6 +31,11 @@ PROBLEMS = Section(
             "The path is there and does not take this method.",
             "Take one that the header `Allow` names; `/docs` lists every operation.",
         ),
+        "request_timeout": Explained(
+            "The request's head or body came in too slowly.",
+            "Send it again over a better line; an upload goes on from its offset. Whoever runs the service may lower "
+            "`STILLHOUSE_SLOWEST_BYTES_PER_SECOND`.",
+        ),
         "conflict": Explained(
             "The resource is in a state in which this cannot be done: a job that is over is cancelled, say, or a file "
             "deleted that a model still names.",
