@@ -26,6 +26,7 @@ from app.settings import Settings
 from app.workers import service
 from worker import gpus
 from worker.devices import cuda_devices
+from worker.sandbox import walls
 
 _LAST_BEAT_SECONDS = 5
 _LOOK_EVERY_SECONDS = 15
@@ -38,7 +39,9 @@ T = TypeVar("T")
 def describe(name: str, role: str, slots: int) -> Worker:
     """Return what there is to say of a worker that starts."""
     devices = ([f"cuda:{device}" for device in cuda_devices()] or ["cpu"]) if role == Role.DISTILL else []
-    return Worker(id=new_id("wrk"), name=name, role=role, devices=devices, device_use=[], slots=slots)
+    return Worker(
+        id=new_id("wrk"), name=name, role=role, devices=devices, device_use=[], sandbox=walls.available(), slots=slots
+    )
 
 
 class Presence(threading.Thread):

@@ -1,15 +1,16 @@
 """/healthz and /readyz."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 
 from fastapi import APIRouter, Request, Response
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.api.dependencies import DatabaseDep, StoreDep
+from app.api.dependencies import DatabaseDep, SettingsDep, StoreDep
 from app.contract.resources import Part, Readiness
 from app.db.session import Database
 from app.queue import Bell
+from app.workers import service as workers
 from migrations import why_not
 
 router = APIRouter(tags=["health"])
@@ -24,13 +25,19 @@ async def get_health() -> dict[str, str]:
 
 
 @router.get("/readyz", summary="Ready?", responses={503: {"model": Readiness, "description": "Not ready"}})
-async def get_readiness(request: Request, database: DatabaseDep, store: StoreDep, response: Response) -> Readiness:
-    """Whether database, migrations, broker and store can be used; 503 where one cannot."""
+async def get_readiness(
+    request: Request, database: DatabaseDep, store: StoreDep, settings: SettingsDep, response: Response
+) -> Readiness:
+    """Whether database, migrations, broker and store can be used; 503 where one cannot.
+
+    `sandbox` tells of the walls that workers put around uploads: a kernel that lacks one leaves the service ready.
+    """
     bell: Bell = request.app.state.bell
     answers = await asyncio.gather(
         _in_time(_database(database), "database", "migrations"),
         _in_time(_reached("broker", bell.reachable()), "broker"),
         _in_time(_reached("store", store.reachable()), "store"),
+        _in_time(_sandbox(database, settings.lease_seconds), "sandbox"),
     )
     parts = {name: part for answer in answers for name, part in answer.items()}
     ready = all(part.ok for part in parts.values())
@@ -55,6 +62,23 @@ async def _database(database: Database) -> dict[str, Part]:
         return {"database": away, "migrations": Part(ok=False, detail="unknown: the database cannot be reached")}
     reason = why_not(revision)
     return {"database": _part(None), "migrations": Part(ok=reason is None, detail=reason or f"at revision {revision}")}
+
+
+async def _sandbox(database: Database, lost_after: float) -> dict[str, Part]:
+    try:
+        async with database.reading() as session:
+            found = await workers.walls(session, lost_after)
+    except (SQLAlchemyError, OSError):
+        return {"sandbox": Part(ok=False, detail="unknown: the database cannot be reached")}
+    return {"sandbox": Part(ok=True, detail=_walls_in_words(found))}
+
+
+def _walls_in_words(found: Sequence[Sequence[str]]) -> str:
+    """Say what workers have, and how many lack something that another has."""
+    every = list(dict.fromkeys(layer for layers in found for layer in layers))
+    lacking = {layer: sum(layer not in layers for layers in found) for layer in every}
+    least = "".join(f"; {count} of {len(found)} workers lack {layer}" for layer, count in lacking.items() if count)
+    return f"around uploads: {', '.join(every) or 'nothing'}{least}" if found else "unknown: no worker is there"
 
 
 async def _reached(name: str, reachable: Awaitable[str | None]) -> dict[str, Part]:

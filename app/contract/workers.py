@@ -72,6 +72,8 @@ class Worker(Resource):
     """`cuda:0` and so on; `cpu` on a host without CUDA; empty where it needs none."""
     device_use: list[DeviceUse]
     """Of those that tell: not of parts of a GPU (MIG), nor without the driver's `nvidia-smi`."""
+    sandbox: list[str]
+    """The layers of the sandbox that it puts around uploads; SECURITY.md says what each of them holds."""
     slots: int
     """Jobs, or inspections, that it does at once."""
     jobs: list[str]

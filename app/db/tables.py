@@ -303,6 +303,8 @@ class Worker(Base):
     devices: Mapped[list[str]] = mapped_column(Json)
     device_use: Mapped[list[dict[str, Any]]] = mapped_column(Json, default=list)
     """`app.contract.workers.DeviceUse` of each device that tells."""
+    sandbox: Mapped[list[str]] = mapped_column(Json, default=list)
+    """The walls that its kernel lets it put around uploads."""
     slots: Mapped[int] = mapped_column(Integer)
     drain: Mapped[str | None] = mapped_column(String(16))
     """It shall take no more jobs, and finish or checkpoint those that it is at."""

@@ -17,6 +17,13 @@ async def listed(session: AsyncSession, lost_after: float, tenant: str | None = 
     return [_shown(row, jobs, tenant, lost=row.id in lost) for row in await repository.all()]
 
 
+async def walls(session: AsyncSession, lost_after: float) -> list[list[str]]:
+    """Return the layers of the sandbox of each worker that is heard of."""
+    repository = WorkerRepository(session)
+    lost = await repository.silent(lost_after)
+    return [row.sandbox for row in await repository.all() if row.id not in lost]
+
+
 async def drain(session: AsyncSession, worker_id: str, running: Running, lost_after: float) -> Worker:
     """Have a worker take no more jobs. Safe to repeat; `checkpoint` after `finish` does not wait for them any more.
 
@@ -56,7 +63,7 @@ async def beat(session: AsyncSession, me: tables.Worker) -> str | None:
     if await repository.see(me.id, me.device_use or []):
         row = await repository.get(me.id)
         return row.drain if row else None
-    known = ("id", "name", "role", "devices", "device_use", "slots")
+    known = ("id", "name", "role", "devices", "device_use", "sandbox", "slots")
     session.add(tables.Worker(**{field: value for field in known if (value := getattr(me, field)) is not None}))
     return None
 
@@ -80,6 +87,7 @@ def _shown(row: tables.Worker, held: list[Held], tenant: str | None, *, lost: bo
         state=_state(row, mine, lost=lost),
         devices=row.devices,
         device_use=[DeviceUse.model_validate(use) for use in row.device_use],
+        sandbox=row.sandbox,
         slots=row.slots,
         jobs=[one.job for one in mine if tenant in {None, one.tenant}],
         started_at=row.started_at,

@@ -12,7 +12,11 @@ import httpx2
 import pytest
 
 from app.contract import explained
+from app.db.session import Database
+from app.db.tables import Worker
+from app.queue import Bell
 from app.settings import Settings
+from app.workers import service as workers
 from tests.api.conftest import House, running
 
 
@@ -142,4 +146,17 @@ def test_ready_does_not_wait_for_a_broker_that_says_nothing(house: House) -> Non
 def test_ready_says_what_it_stands_on(house: House) -> None:
     answer = house.client.get("/readyz")
     assert answer.status_code == 200, answer.text
-    assert answer.json()["parts"].keys() == {"database", "migrations", "broker", "store"}
+    parts = answer.json()["parts"]
+    assert parts.keys() == {"database", "migrations", "broker", "store", "sandbox"}
+    assert parts["sandbox"]["detail"] == "unknown: no worker is there"
+
+
+@pytest.mark.anyio
+async def test_ready_says_which_walls_stand_around_uploads(house: House) -> None:
+    database = Database(house.settings.database, Bell(house.settings.broker_url))
+    async with database.transaction() as session:
+        for name, layers in (("one", ["rlimits", "landlock"]), ("two", ["rlimits"]), ("three", ["rlimits"])):
+            await workers.beat(session, Worker(id=name, name=name, devices=[], device_use=[], slots=1, sandbox=layers))
+    await database.close()
+    part = house.client.get("/readyz").json()["parts"]["sandbox"]
+    assert part == {"ok": True, "detail": "around uploads: rlimits, landlock; 2 of 3 workers lack landlock"}

@@ -79,7 +79,7 @@ SHOWN = ["distill", "ready", "cuda:0", "1", "-"]
 
 def test_workers_are_listed_and_drained(stillhouse, script, answers):
     one = {"id": "wrk_1", "name": "distill-1@host", "state": "ready", "devices": ["cuda:0"], "slots": 1, "jobs": []}
-    one |= {"role": "distill", "device_use": []}
+    one |= {"role": "distill", "device_use": [], "sandbox": []}
     one |= {"started_at": "2026-01-01T00:00:00Z", "seen_at": "2026-01-01T00:00:00Z"}
     script.on("GET", "/v1/workers", answers.json(page(one)))
     assert stillhouse("workers").stdout.splitlines()[1].split() == ["wrk_1", *SHOWN, one["name"]]

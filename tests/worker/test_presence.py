@@ -14,6 +14,7 @@ from tests.worker.training import ENDLESS, LONG, at_work, over
 from tests.worker.waiting import eventually
 from tests.worker.workers import worker
 from worker import errands
+from worker.sandbox import walls
 
 pytestmark = pytest.mark.anyio
 
@@ -81,6 +82,7 @@ async def test_every_role_is_listed_and_gpus_are_told_of(house: House, tmp_path:
     with worker(house.settings, "housekeeping", ready=False), worker(house.settings, ready=False, **seen):
         await eventually(lambda: stands(house, WorkerState.READY, WorkerState.READY), what="both workers' first words")
         distill, housekeeping = sorted(await listed(house), key=lambda one: one.role)
+    assert housekeeping.sandbox == distill.sandbox == walls.available()
     assert (housekeeping.role, housekeeping.devices, housekeeping.device_use) == (Role.HOUSEKEEPING, [], [])
     assert (distill.role, distill.devices, distill.slots) == (Role.DISTILL, ["cuda:1", "cuda:0"], 2)
     assert [(use.device, use.utilization) for use in distill.device_use] == [("cuda:1", None), ("cuda:0", 0.97)]
