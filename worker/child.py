@@ -60,7 +60,7 @@ class Command:
             memory=self.memory,
             cuda=bool(self.cuda),
             strict=self.strict,
-            packages=("app", self.module.partition(".")[0]),
+            packages=("app", "worker", self.module.partition(".")[0]),  # the last: a stand-in for the engine
         )
 
     def environment(self) -> dict[str, str]:
