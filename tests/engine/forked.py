@@ -1,31 +1,47 @@
-"""Engines that start at once: real processes, forked from a server that has torch loaded and has never trained."""
+"""Engines and inspections that start at once: real processes, forked from a server that has torch loaded and idles."""
 
 import multiprocessing
 import os
 import sys
 import time
+from collections.abc import Callable
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from typing import Any
 
 from app.contract.job_file import EXIT_DONE
 
 _SECONDS = 60
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["torch", "transformers", "worker.engine.job"])
+_CONTEXT.set_forkserver_preload([
+    "torch", "torch._dynamo", "transformers", "pyarrow.parquet", "onnx", "onnxruntime", "worker.engine.job",
+    "worker.engine.inspection.datasets", "worker.engine.inspection.hugging_face",
+    *(f"worker.engine.transfer_sets.{kind}" for kind in ("images", "table", "tagged_words", "tensors", "text")),
+])  # fmt: skip
 
 
 def start(folder: Path) -> ForkServerProcess:
     """Start the engine on a job's directory, its log in log.txt."""
-    process = _CONTEXT.Process(target=_run, args=(folder,))
+    return spawn(_run, folder)
+
+
+def spawn(target: Callable[..., None], *arguments: Any) -> ForkServerProcess:
+    """Start a function of a module in a process of its own."""
+    process = _CONTEXT.Process(target=target, args=arguments)
     process.start()
     return process
+
+
+def log_to(folder: Path) -> None:
+    """Have this process write what it prints to a job's log.txt."""
+    log = os.open(folder / "log.txt", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.dup2(log, 2)
 
 
 def _run(folder: Path) -> None:
     from worker.engine.__main__ import main
 
-    log = os.open(folder / "log.txt", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    os.dup2(log, 2)
+    log_to(folder)
     sys.argv = ["worker.engine", str(folder)]
     sys.exit(main())
 

@@ -59,3 +59,23 @@ def exported(network: nn.Module, sample: torch.Tensor) -> bytes:
             dynamic_axes={"x": {0: "batch"}, "y": {0: "batch"}},
         )  # fmt: skip
     return file.getvalue()
+
+
+def branch(name: str, tensor: TensorProto) -> onnx.GraphProto:
+    kept = helper.make_node("Constant", [], [name], value=tensor)
+    return helper.make_graph([kept], name, [], [helper.make_tensor_value_info(name, TensorProto.FLOAT, (6, 3))])
+
+
+def picking(other: TensorProto) -> onnx.ModelProto:
+    """A model that picks its weights by control flow."""
+    mine = numpy_helper.from_array(WEIGHT, "mine")
+    fork = helper.make_node("If", ["yes"], ["v"], then_branch=branch("a", mine), else_branch=branch("b", other))
+    return model(fork, helper.make_node("MatMul", ["x", "v"], ["y"]), weights={"yes": np.array(True)})
+
+
+def called(body: str) -> onnx.ModelProto:
+    """A model that calls a function of its own, which calls `body`."""
+    node = helper.make_node(body, ["a", "b"], ["c"], domain="" if body == "MatMul" else "of.mine")
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("of.mine", 1)]
+    function = helper.make_function("of.mine", "Dense", ["a", "b"], ["c"], [node], opsets)
+    return model(helper.make_node("Dense", ["x", "w"], ["y"], domain="of.mine"), functions=[function])

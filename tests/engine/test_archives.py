@@ -1,9 +1,6 @@
 """Archives of strangers: read within limits, never unpacked, and nothing that leads out of them."""
 
 import gzip
-import io
-import stat
-import tarfile
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -40,38 +37,6 @@ def test_what_desktops_add_is_passed_over(tmp_path: Path, write: Write) -> None:
     assert [name.removeprefix("long/" * 40) for name, _ in found] == ["a/1"]
 
 
-@pytest.mark.parametrize("write", [zipped, tarred])
-@pytest.mark.parametrize("name", ["/etc/passwd", "../up", "a/../../up", "C:/a", "a\\b", "a\nb", ".."])
-def test_names_that_lead_elsewhere(tmp_path: Path, write: Write, name: str) -> None:
-    with pytest.raises(Refused, match="leads out of its folder"):
-        list(read_files(write(tmp_path / "upload", {name: b"x"})))
-
-
-@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
-def test_links_and_devices_in_a_tar(tmp_path: Path, kind: bytes) -> None:
-    with tarfile.open(tmp_path / "upload", "w") as archive:
-        member = tarfile.TarInfo("a/1")
-        member.type, member.linkname = kind, "/etc/passwd"
-        archive.addfile(member)
-    with pytest.raises(Refused, match="'a/1' is a link or a device"):
-        list(read_files(tmp_path / "upload"))
-
-
-def test_links_in_a_zip(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "upload", "w") as archive:
-        entry = zipfile.ZipInfo("a/1")
-        entry.external_attr = (stat.S_IFLNK | 0o777) << 16
-        archive.writestr(entry, "/etc/passwd")
-    with pytest.raises(Refused, match="'a/1' is a link or a device"):
-        list(read_files(tmp_path / "upload"))
-
-
-@pytest.mark.parametrize("packing", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_packings_that_swell_without_bounds(tmp_path: Path, packing: int) -> None:
-    with pytest.raises(Refused, match="packed otherwise than by deflate"):
-        list(read_files(zipped(tmp_path / "upload", FILES, packing)))
-
-
 @written
 @pytest.mark.parametrize(
     ("limits", "text"),
@@ -91,14 +56,6 @@ def test_a_stream_that_swells_ends_at_the_limit(tmp_path: Path) -> None:
     assert (tmp_path / "upload").stat().st_size < 10**5
     with pytest.raises(Refused, match="more than 12,000,000 bytes"):
         list(read_files(tmp_path / "upload", Limits(total_bytes=12 * 10**6)))
-
-
-def test_a_header_is_not_read_however_long_it_says_that_it_is(tmp_path: Path) -> None:
-    header = tarfile.TarInfo("pax")
-    header.type, header.size = tarfile.XHDTYPE, 8 * 10**9
-    (tmp_path / "upload").write_bytes(gzip.compress(header.tobuf() + b"\0" * 10**6))
-    with pytest.raises(Refused, match="claims 8,000,000,000 bytes"):
-        list(read_files(tmp_path / "upload"))
 
 
 @written
@@ -132,14 +89,3 @@ def test_other_files_are_no_archives(tmp_path: Path) -> None:
     (tmp_path / "gzip").write_bytes(gzip.compress(b"just text" * 100))
     with pytest.raises(Refused, match="cut short or damaged"):
         list(read_files(tmp_path / "gzip"))
-
-
-def test_a_sparse_file_is_refused(tmp_path: Path) -> None:
-    content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        member = tarfile.TarInfo("a/1")
-        member.pax_headers = {"GNU.sparse.map": "0,1", "GNU.sparse.size": "1000000"}
-        archive.addfile(member)
-    (tmp_path / "upload").write_bytes(content.getvalue())
-    with pytest.raises(Refused, match="link or a device"):
-        list(read_files(tmp_path / "upload"))

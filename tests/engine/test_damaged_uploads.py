@@ -69,15 +69,3 @@ def test_a_few_wrong_bytes_of_a_picture(tmp_path: Path, form: str) -> None:
         zipped(tmp_path / "upload", {"a/1": content.tobytes()})
         refused += bool(inspect_dataset(tmp_path / "upload", subject).problems)
     assert refused
-
-
-def test_an_array_that_lies_before_the_file(tmp_path: Path) -> None:
-    arrays(tmp_path / "upload", np.savez)
-    content = (tmp_path / "upload").read_bytes()
-    with zipfile.ZipFile(tmp_path / "upload") as archive:
-        size = archive.start_dir
-    end = content.rindex(b"PK\x05\x06")
-    later = content[: end + 16] + (size + 10_000).to_bytes(4, "little") + content[end + 20 :]
-    (tmp_path / "upload").write_bytes(later)
-    finding = inspect_dataset(tmp_path / "upload", InspectDataset(format=Tensors(), splits=Splits()))
-    assert "damaged" in finding.problems[0].detail

@@ -83,7 +83,7 @@ def test_tags_may_be_missing_and_names_given(tmp_path: Path) -> None:
         ([{"tokens": ["a", 3]}], "holds int and not a string as word 2 at line 1"),
         ([{"tokens": ["a", None]}], "holds nothing and not a string as word 2"),
         ([{"tokens": [""]}], "has an empty string as word 1"),
-        ([{"tokens": ["\ud83d"]}], "holds half a character (a lone surrogate) as word 1"),
+        ([{"tokens": ["\ud83d"]}], "Line 1 holds half a character (a lone surrogate)"),
         ([{"tokens": ["a" * 60_000, "b" * 60_000]}], "has words of 120,000 characters together"),
         ([{"tokens": ["a"], "tags": "O"}], "holds str where a list of tags is expected"),
         ([{"tokens": ["a"], "tags": [[0]]}], "holds list where the tag of a word is expected"),

@@ -1,9 +1,6 @@
 """Uploads for the tests of inspection, and the inspection run on them."""
 
-import json
-import struct
 from pathlib import Path
-from typing import Any
 
 from app.contract.architectures import Architecture
 from app.contract.inspection import DatasetInspection, ModelInspection
@@ -27,10 +24,3 @@ def dataset(path: Path, splits: Splits | None = None, **names: str) -> DatasetIn
 
 def said(finding: ModelInspection | DatasetInspection) -> str:
     return " ".join(problem.detail for problem in finding.problems)
-
-
-def raw_safetensors(path: Path, header: dict[str, Any] | str, data: bytes = b"", length: int | None = None) -> Path:
-    """Write a safetensors file with any header at all."""
-    text = (header if isinstance(header, str) else json.dumps(header)).encode()
-    path.write_bytes(struct.pack("<Q", len(text) if length is None else length) + text + data)
-    return path

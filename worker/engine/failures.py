@@ -36,14 +36,15 @@ def failure_of(error: BaseException) -> EngineFailure:
     if isinstance(error, EngineFailure):
         return error
     text = " ".join(str(error).split())
-    if _out_of_memory(error):
+    if out_of_memory(error):
         return EngineFailure(FailureCode.OUT_OF_MEMORY, text or "the process ran out of memory")
     if full := no_room(error):
         return EngineFailure(FailureCode.DISK_FULL, full)
     return EngineFailure(FailureCode.ENGINE_CRASHED, f"{type(error).__name__}: {text}")
 
 
-def _out_of_memory(error: BaseException) -> bool:
+def out_of_memory(error: BaseException) -> bool:
+    """Return whether an exception says that memory ran out."""
     # torch.OutOfMemoryError is known by its name, so that this module needs no torch; its CPU twin by its text alone.
     return (
         isinstance(error, MemoryError)

@@ -1,5 +1,6 @@
 """Columns of labels and parts, as people write them, turned into numbers. N = samples, or their words."""
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +22,9 @@ _PARTS = {word: number for number, part in enumerate(SPLITS) for word in (part, 
     "dev": 1,
     "testing": 2,
 }
-_MAX_CLASSES = 1_000_000
+MAX_CLASSES = 1_000_000
+LONGEST = 200
+"""Characters of a class's name, as a spec may give it."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,10 @@ def labels_of(file: ColumnFile, name: str, classes: Sequence[str] | None) -> Lab
 
 def numbered(values: Sequence[Any], name: str, place: Callable[[int], str], classes: Sequence[str] | None) -> Labels:
     """Return labels as `labels_of`; `place` says where the value of some number stands."""
+    odd = next(((row, reason) for row, value in enumerate(values) if (reason := _odd(value))), None)
+    if odd:
+        problem = f"The column {name!r} has at {place(odd[0])} {odd[1]}."
+        return Labels(torch.full((len(values),), UNLABELLED), "int64", problems=[problem])
     words = [None if _is_none(value) else _word(value) for value in values]
     known = {word for word in words if word is not None}
     if classes is None and all(_INTEGER.fullmatch(word) for word in known):
@@ -94,6 +101,19 @@ def _numbers(
     return values_N, []
 
 
+def _odd(value: Any) -> str | None:
+    """Return why a value is no label, whatever the others are."""
+    if isinstance(value, list | dict | bytes):
+        return f"a {type(value).__name__}, and labels are names or numbers"
+    if isinstance(value, float) and math.isinf(value):
+        return f"the label {value}, and labels are finite"
+    if isinstance(value, str) and len(value) > LONGEST and len(_word(value)) > LONGEST:
+        return f"a label of {len(value):,} characters, and names of classes have at most {LONGEST}"
+    if isinstance(value, int) and abs(value) >= 10**18:
+        return "a label of more than 18 digits"
+    return None
+
+
 def _is_none(value: Any) -> bool:
     if isinstance(value, str):
         return value.strip() in {"", "-1", "-1.0"}
@@ -108,8 +128,8 @@ def _class_number(word: str) -> int:
     number = int(float(word)) if "." in word else int(word)
     if number < UNLABELLED:
         raise _Misfit(f"the label {number}, and labels go from 0 (-1: none)")
-    if number >= _MAX_CLASSES:
-        raise _Misfit(f"the label {number:,}, and there are at most {_MAX_CLASSES:,} classes")
+    if number >= MAX_CLASSES:
+        raise _Misfit(f"the label {number:,}, and there are at most {MAX_CLASSES:,} classes")
     return number
 
 

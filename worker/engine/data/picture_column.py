@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from app.contract.transfer import Images
+from worker.engine.data.labels import LONGEST
 from worker.engine.failures import Refused
 from worker.engine.files.archives import Limits
 from worker.engine.files.column_file import ColumnFile
+from worker.engine.files.names import encodable
+from worker.engine.files.parquet_file import opened
 
 _IMAGE = ("image", "img")
 _LABEL = ("label", "labels")
@@ -22,7 +24,7 @@ class PictureColumn:
 
     def __init__(self, path: Path, wanted: Images, limits: Limits | None = None) -> None:
         self._path, self._limits = path, limits or Limits()
-        with _opened(path) as file:
+        with opened(path) as file:
             self._columns = ColumnFile("parquet", {name: [] for name in file.schema_arrow.names}, None)
             self._metadata = dict(file.schema_arrow.metadata or {})
             if file.metadata.num_rows > self._limits.entries:
@@ -60,27 +62,17 @@ class PictureColumn:
         try:
             features = json.loads(self._metadata[b"huggingface"])["info"]["features"]
             names = features[self.label]["names"]
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, RecursionError):
             return None
-        return tuple(map(str, names)) if isinstance(names, list) and len(set(names)) == len(names) > 1 else None
+        words = list(map(str, names)) if isinstance(names, list) else []
+        if not all(len(word) <= LONGEST and encodable(word) for word in words):
+            return None
+        return tuple(words) if len(set(words)) == len(words) > 1 else None
 
     def _values(self, names: Sequence[str]) -> dict[str, Iterator[Any]]:
         return {name: self._column(name) for name in names}
 
     def _column(self, name: str) -> Iterator[Any]:
-        with _opened(self._path) as file:
+        with opened(self._path) as file:
             for batch in file.iter_batches(_ROWS_AT_ONCE, columns=[name], use_threads=False):
                 yield from batch.columns[0].to_pylist()
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    # Only here: who sends archives needs no Arrow.
-    import pyarrow as pa  # noqa: PLC0415
-    from pyarrow import parquet  # noqa: PLC0415
-
-    try:
-        with parquet.ParquetFile(path) as file:
-            yield file
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise Refused(f"The Parquet file is damaged ({' '.join(str(error).split())[:200]}).") from error

@@ -26,6 +26,7 @@ FILTERS = {
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
+_OURS = {f"a {form} image" for form in FORMATS}
 _GREY = {"1", "L", "LA", "La"}
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, OverflowError, struct.error, zlib.error)
 """What Pillow's readers raise on files that are damaged."""
@@ -74,6 +75,8 @@ def _opened(name: str, content: bytes) -> Iterator[Image.Image]:
         raise Refused(f"The picture {name!r} has more than {MAX_PIXELS:,} pixels: make it smaller.") from error
     except UnidentifiedImageError as error:
         kind = words_for(content[:512])
+        if kind in _OURS:
+            raise Refused(f"The picture {name!r} is cut short or damaged.") from error
         raise Refused(f"The file {name!r} is no PNG, JPEG, WebP, BMP or GIF picture: it looks like {kind}.") from error
     except _BROKEN as error:
         raise Refused(f"The picture {name!r} is cut short or damaged ({error}).") from error

@@ -9,15 +9,6 @@ MAX_CHARACTERS = 100_000
 """Of one text."""
 
 
-def encodable(text: str) -> bool:
-    """Return whether a text can be written down: JSON can hold halves of characters."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def lengths_of(texts: list[str], words: list[int]) -> Lengths:
     """Return how long texts are, which have so many words."""
     return Lengths(characters=_spread([len(text) for text in texts]), words=_spread(words))

@@ -16,13 +16,16 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Literal
 
 from worker.engine.failures import Refused
-from worker.engine.files.zip_entries import read_entries
+from worker.engine.files.names import encodable
+from worker.engine.files.zip_entries import PLAIN, read_entries
 
 _CHUNK = 2**16
 _LONGEST_READ = 2**20
 """Of tarfile, which reads an extended header whole, however long it says that it is."""
-_PLAIN = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
-_BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, ValueError, NotImplementedError)
+_BROKEN = (
+    zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, ValueError, NotImplementedError,
+    RecursionError,  # thousands of extended headers, of which each says something of the next
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ def _zip_files(path: Path, limits: Limits) -> Iterator[tuple[str, AbstractContex
             kind = stat.S_IFMT(entry.external_attr >> 16)
             if kind not in {0, stat.S_IFREG, stat.S_IFDIR}:
                 raise Refused(f"The archive's {entry.filename!r} is a link or a device: refused.")
-            if entry.compress_type not in _PLAIN:
+            if entry.compress_type not in PLAIN:
                 raise Refused(f"The archive's {entry.filename!r} is packed otherwise than by deflate: refused.")
             if not entry.is_dir():
                 yield entry.filename, archive.open(entry)
@@ -180,6 +183,8 @@ class _Meter:
 
 
 def _checked_name(name: str) -> str:
+    if not encodable(name):
+        raise Refused(f"The archive holds a file named {name!r}, which is not UTF-8: refused.")
     parts = PurePosixPath(name).parts
     if not parts or ".." in parts or name.startswith("/") or re.search(r"[\\\x00-\x1f\x7f]|^[A-Za-z]:", name):
         raise Refused(f"The archive holds a file named {name!r}, which leads out of its folder or is no name: refused.")

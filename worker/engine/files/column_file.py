@@ -10,6 +10,7 @@ from typing import Any, Literal
 from worker.engine.failures import Refused
 from worker.engine.files import parquet_file
 from worker.engine.files.file_kinds import recognise
+from worker.engine.files.names import NamedTwice, check_columns, encodable, repeated, without_repeats
 from worker.engine.files.text_lines import lines_of
 
 MAX_BYTES = 2 * 2**30
@@ -101,8 +102,9 @@ def _header(names: list[str]) -> list[str]:
     names = [name.strip() for name in names]
     if not names or not all(names):
         raise Refused("The first line of a CSV file must name its columns, and one of them has no name.")
-    if len(set(names)) < len(names):
-        raise Refused(f"The first line names the column {max(names, key=names.count)!r} twice.")
+    check_columns(names)
+    if twice := repeated(names):
+        raise Refused(f"The first line names the column {twice!r} twice.")
     return names
 
 
@@ -114,14 +116,23 @@ def _delimiter(path: Path) -> str:
 def _json_lines(path: Path, max_rows: int) -> ColumnFile:
     columns: dict[str, list[Any]] = {}
     lines: list[int] = []
-    for number, record in _records(path):
-        for name in record:
-            columns.setdefault(name, [None] * len(lines))
-        _limit(len(lines), len(columns), max_rows)
-        for name, column in columns.items():
-            column.append(record.get(name))
+    for row, (number, record) in enumerate(_records(path)):
+        if more := [name for name in record if name not in columns]:
+            check_columns(more, len(columns))
+            columns |= {name: [] for name in more}
+        _limit(row, len(columns), max_rows)
+        for name, value in record.items():
+            _fill_up(columns[name], row)
+            columns[name].append(value)
         lines.append(number)
+    for column in columns.values():
+        _fill_up(column, len(lines))
     return ColumnFile("jsonl", columns, lines)
+
+
+def _fill_up(column: list[Any], rows: int) -> None:
+    if len(column) < rows:
+        column.extend([None] * (rows - len(column)))
 
 
 def _records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -129,11 +140,16 @@ def _records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         if not line.strip():
             continue
         try:
-            record = json.loads(line)
+            record = json.loads(line, object_pairs_hook=without_repeats)
         except (ValueError, RecursionError) as error:
             raise Refused(f"Line {number} is not valid JSON ({error}).") from error
+        except NamedTwice as error:
+            raise Refused(f"Line {number} holds {error}.") from error
         if not isinstance(record, dict):
             raise Refused(f"Line {number} is not a JSON object: JSON Lines holds one object a line.")
+        # Only an escape can be half a character; lines without one need no second look.
+        if "\\u" in line and not encodable(json.dumps(record, ensure_ascii=False)):
+            raise Refused(f"Line {number} holds half a character (a lone surrogate).")
         yield number, record
 
 

@@ -2,6 +2,7 @@
 
 import math
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -15,10 +16,14 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from worker.engine.failures import Refused
-from worker.engine.files.zip_entries import read_entries
+from worker.engine.files.names import repeated
+from worker.engine.files.zip_entries import PLAIN, read_entries
 
 MAX_BYTES = 4 * 2**30
 """Of one array, decompressed."""
+MAX_AXES = 64
+"""What numpy takes."""
+_LONGEST = 2**62
 _NAME_LENGTH_AT = 26
 """In the header before each file of a ZIP archive."""
 
@@ -43,8 +48,8 @@ def members(path: Path) -> dict[str, Member]:
     """Return name -> array's header. Raises Refused."""
     entries = read_entries(path)
     names = [entry.filename.removesuffix(".npy") for entry in entries]
-    if len(set(names)) < len(names):
-        raise Refused(f"The archive names the array {max(names, key=names.count)!r} twice.")
+    if twice := repeated(names):
+        raise Refused(f"The archive names the array {twice!r} twice.")
     with zipfile.ZipFile(path) as archive:
         return {name: _member(archive, entry) for name, entry in zip(names, entries, strict=True)}
 
@@ -82,23 +87,40 @@ def _reading(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[IO[by
         with archive.open(entry) as file:
             yield file
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError) as error:
-        raise Refused(f"The array {entry.filename!r} is damaged ({error}).") from error
+        reason = " ".join(str(error).split())[:200]
+        raise Refused(f"The array {entry.filename!r} is damaged ({reason}).") from error
 
 
 def _member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Member:
+    if entry.compress_type not in PLAIN:
+        raise Refused(f"The array {entry.filename!r} is packed otherwise than by deflate: refused.")
     with _reading(archive, entry) as file:
         version = npy.read_magic(file)
         if version not in {(1, 0), (2, 0)}:
             raise Refused(f"The array {entry.filename!r} is in an unknown version of the npy format.")
-        read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, columns_first, dtype = read_header(file)
-        member = Member(entry, shape, dtype, columns_first, file.tell())
-    if dtype.hasobject:
+        member = Member(entry, *_header(file, version), file.tell())
+    if member.dtype.hasobject:
         raise Refused(f"The array {entry.filename!r} holds Python objects, which would have to be unpickled: refused.")
+    if len(member.shape) > MAX_AXES:
+        raise Refused(f"The array {entry.filename!r} has {len(member.shape):,} axes; at most {MAX_AXES} are read.")
+    if not all(type(size) is int and 0 <= size < _LONGEST for size in member.shape):
+        raise Refused(f"The array {entry.filename!r} has the shape {member.shape}, which none can have.")
     # The header's shape must not make us reserve more than the directory admitted to.
-    if not 0 <= member.size <= entry.file_size:
-        raise Refused(f"The array {entry.filename!r} is cut short: its shape {shape} takes {member.size:,} bytes.")
+    if member.size > entry.file_size:
+        raise Refused(
+            f"The array {entry.filename!r} is cut short: its shape {member.shape} takes {member.size:,} bytes."
+        )
     return member
+
+
+def _header(file: IO[bytes], version: tuple[int, int]) -> tuple[tuple[int, ...], np.dtype[np.generic], bool]:
+    read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    try:
+        shape, columns_first, dtype = read_header(file)
+    except (MemoryError, RecursionError, SyntaxError, TypeError, tokenize.TokenError) as error:
+        # What Python's own parser says of an expression that is nested too deep, or not one.
+        raise ValueError(f"its header cannot be parsed: {type(error).__name__}") from error
+    return shape, dtype, columns_first
 
 
 def _fill(file: IO[bytes], buffer: memoryview, name: str) -> None:

@@ -6,6 +6,7 @@ model's own are as good as the operators inside them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 2 * 2**30 - 1
 """No longer message can be read: the limit is that of Protocol Buffers."""
+_MAX_NODES = 1_000_000
 _STANDARD = {"", "ai.onnx", "ai.onnx.ml"}
 _RANDOM = {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
 _SAVE_IN_ONE = "export with external_data=False, or save again with onnx.save(onnx.load(path), path)"
@@ -114,14 +116,27 @@ def _check_operators(model: ModelProto) -> None:
         raise Refused(f"Operators outside the ONNX standard are not run: {listed(foreign)}.")
     if drawn := sorted(name for _, name in named if name in _RANDOM):
         raise Refused(f"The model draws random numbers ({listed(drawn)}): a teacher's answers must not change.")
+    _check_functions(model)
+
+
+def _check_functions(model: ModelProto) -> None:
+    """Raise Refused where functions call each other in a circle, or so often that a few come to billions of nodes."""
     calls = {
-        (function.domain, function.name): {(node.domain, node.op_type) for node in _nodes_below(function)} & own
+        (function.domain, function.name): Counter((node.domain, node.op_type) for node in _nodes_below(function))
         for function in model.functions
     }
     try:
-        TopologicalSorter(calls).prepare()
+        order = list(
+            TopologicalSorter({own: called.keys() & calls.keys() for own, called in calls.items()}).static_order()
+        )
     except CycleError as error:
         raise Refused("The model's functions call each other in a circle.") from error
+    nodes: dict[tuple[str, str], int] = {}
+    for own in order:
+        nodes[own] = sum(count * nodes.get(called, 1) for called, count in calls[own].items())
+    total = sum(nodes.get((node.domain, node.op_type), 1) for node in _nodes_below(model.graph))
+    if total > _MAX_NODES:
+        raise Refused(f"The model's functions come to more than {_MAX_NODES:,} nodes where they are called.")
 
 
 def _scopes(model: ModelProto) -> Iterator[Any]:

@@ -18,9 +18,13 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from worker.engine.failures import Refused
+from worker.engine.files.names import NamedTwice, without_repeats
 
 MAX_HEADER_BYTES = 4 * 2**20
 MAX_TENSORS = 50_000
+_MAX_AXES = 64
+"""What numpy takes; of 100,000 torch makes minutes of work."""
+_MAX_PLACE = 2**62
 DTYPES = {
     "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
     "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8,
@@ -45,6 +49,7 @@ def read_header(path: Path, max_bytes: int = MAX_HEADER_BYTES) -> dict[str, Any]
     tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
     if len(tensors) > MAX_TENSORS:
         raise Refused(f"The file holds {len(tensors):,} tensors; at most {MAX_TENSORS:,} are read.")
+    _check_shapes(tensors)
     _check_extent(tensors, size - 8 - length)
     return header
 
@@ -113,7 +118,9 @@ def _bytes(tensor: Tensor) -> memoryview:
 
 def _parse(text: bytes) -> dict[str, Any]:
     try:
-        header = json.loads(text, object_pairs_hook=_without_repeats)
+        header = json.loads(text, object_pairs_hook=without_repeats)
+    except NamedTwice as error:
+        raise Refused(f"The safetensors header names {error}.") from error
     except (ValueError, RecursionError) as error:
         raise Refused(f"The safetensors header is not valid JSON ({error}).") from error
     if not isinstance(header, dict) or not all(isinstance(entry, dict) for entry in header.values()):
@@ -121,20 +128,23 @@ def _parse(text: bytes) -> dict[str, Any]:
     return header
 
 
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    table = dict(pairs)
-    if len(table) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise Refused(f"The safetensors header names {max(names, key=names.count)!r} twice.")
-    return table
+def _check_shapes(tensors: Mapping[str, Any]) -> None:
+    for name, entry in tensors.items():
+        shape = entry.get("shape")
+        if isinstance(shape, list) and len(shape) > _MAX_AXES:
+            raise Refused(f"The tensor {name[:100]!r} has {len(shape):,} axes; at most {_MAX_AXES} are read.")
+        if isinstance(shape, list) and any(isinstance(size, int) and size > _MAX_PLACE for size in shape):
+            raise Refused(f"The tensor {name[:100]!r} has a shape that none can have.")
 
 
 def _check_extent(tensors: Mapping[str, Any], size: int) -> None:
     try:
         extents = sorted((int(entry["data_offsets"][0]), int(entry["data_offsets"][1])) for entry in tensors.values())
-    except (KeyError, IndexError, TypeError, ValueError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
         raise Refused("The safetensors header lacks a tensor's place in the file.") from error
     end = max((end for _, end in extents), default=0)
+    if end > _MAX_PLACE:
+        raise Refused("The safetensors header has a tensor's place beyond any file.")
     if end > size:
         raise Refused(f"The safetensors file is cut short: its header promises {end:,} bytes, and {size:,} follow.")
     if any(end > start for (_, end), (start, _) in pairwise(extents)):

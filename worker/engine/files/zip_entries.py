@@ -6,6 +6,8 @@ from pathlib import Path
 from worker.engine.failures import Refused
 
 MAX_ENTRIES = 100_000
+PLAIN = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+"""Packings that are read; others swell without bounds before a byte is seen."""
 _ENCRYPTED = 0x1
 
 

@@ -7,6 +7,7 @@ JOBDIR/out/resolved.json. Exits with 0 when there is a finding, also one that re
 
 import argparse
 import os
+import resource
 import sys
 from pathlib import Path
 
@@ -14,8 +15,11 @@ from pydantic import ValidationError
 
 from app.contract.base import Contract
 from app.contract.disks import FULL
+from app.contract.errors import Problem
+from app.contract.inspection import DatasetInspection, ModelInspection
 from app.contract.job_file import EXIT_DISK_FULL, EXIT_DONE, Inspection, InspectionFile, InspectModel
 from app.contract.registration import HuggingFace
+from worker.engine.failures import out_of_memory
 
 
 def main() -> int:
@@ -34,12 +38,28 @@ def main() -> int:
     out = folder / "out"
     try:
         out.mkdir(exist_ok=True)
-        _write(out / "inspection.json", _inspect(folder, job))
+        _write(out / "inspection.json", _finding(folder, job))
     except OSError as error:
         if error.errno in FULL:
             return EXIT_DISK_FULL
         raise
     return EXIT_DONE
+
+
+def _finding(folder: Path, job: InspectionFile) -> Inspection:
+    try:
+        return _inspect(folder, job)
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+    # Here and not above, where the error still holds what was read.
+    finding = ModelInspection if isinstance(job.subject, InspectModel) else DatasetInspection
+    return finding(problems=[Problem(detail=f"The file needs more memory than {_memory()}.")])
+
+
+def _memory() -> str:
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return "this host has" if limit == resource.RLIM_INFINITY else f"the {limit / 2**30:.1f} GiB of an inspection"
 
 
 def _write(path: Path, content: Contract) -> None:

@@ -15,6 +15,7 @@ from app.contract.preprocessing import Preprocessing
 from app.contract.registration import HuggingFace
 from worker.engine.failures import Refused
 from worker.engine.files import tensor_file
+from worker.engine.files.tensor_file import NAMES
 from worker.engine.inspection.black_boxes import inspect_onnx
 from worker.engine.inspection.own_preprocessing import own_preprocessing, unusable
 from worker.engine.inspection.weights import Weights, read_weights
@@ -112,7 +113,11 @@ def _with_sight(
 
 def _broken(tensors: Mapping[str, Tensor]) -> list[str]:
     broken = [name for name, tensor in tensors.items() if tensor.dtype in _FLOATS and not torch.isfinite(tensor).all()]
-    return [f"Tensors hold NaN or infinite values: {listed(broken)}."] if broken else []
+    if broken:
+        return [f"Tensors hold NaN or infinite values: {listed(broken)}."]
+    wide = [name for name, tensor in tensors.items() if tensor.dtype == torch.float64]
+    beyond = [name for name in wide if not torch.isfinite(tensors[name].float()).all()]
+    return [f"Tensors hold values that are infinite in float32: {listed(beyond)}."] if beyond else []
 
 
 def _of_another_kind(tensors: Mapping[str, Tensor], renamed: Mapping[str, str], own: Mapping[str, Tensor]) -> list[str]:
@@ -120,7 +125,8 @@ def _of_another_kind(tensors: Mapping[str, Tensor], renamed: Mapping[str, str], 
     integers = [
         name
         for name, tensor in tensors.items()
-        if tensor.dtype not in _FLOATS and (renamed[name] not in own or own[renamed[name]].is_floating_point())
+        if tensor.dtype not in _FLOATS
+        and (renamed[name] not in own or own[renamed[name]].is_floating_point() or tensor.dtype not in NAMES)
     ]
     return [f"Weights are floating-point numbers, and these tensors are not: {listed(integers)}."] if integers else []
 

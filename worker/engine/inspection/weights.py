@@ -1,6 +1,7 @@
 """The tensors of an upload, whatever the file's form."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -14,6 +15,7 @@ from worker.engine.files.file_kinds import recognise
 from worker.engine.inspection import converter
 from worker.engine.networks.fit import Shape
 
+_NAME = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,512}")
 _REASONS = {
     "legacy pickle": "The file is a bare pickle, perhaps of torch.save before version 1.6: load it and torch.save its "
     "state dict again.",
@@ -41,10 +43,22 @@ def read_weights(path: Path) -> Weights:
     kind = recognise(path)
     if kind.name == "safetensors":
         tensors, metadata = tensor_file.load(path)
+        _check_names(tensors)
         return Weights("safetensors", tensors, ordered=False, metadata=metadata)
     if kind.name == "torch":
-        return Weights("pickled state dict", converter.load(path), ordered=True)
+        tensors = converter.load(path)
+        _check_names(tensors)
+        return Weights("pickled state dict", tensors, ordered=True)
     fallback = f"The file is neither safetensors nor a pickled state dict: it looks like {kind.words}."
     if archive_form(path):
         fallback += " A Hugging Face folder is registered as {kind: huggingface}."
     raise Refused(_REASONS.get(kind.name, fallback))
+
+
+def _check_names(names: Iterable[str]) -> None:
+    strange = next((name for name in names if not _NAME.fullmatch(name)), None)
+    if strange is not None:
+        text = f"The file holds a tensor named {strange[:100]!r}"
+        raise Refused(
+            f"{text}: names have 1 to 512 characters, and neither control characters nor halves of characters."
+        )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from app.contract.inspection import Misfit
 
 _SHOWN = 20
+_SHOWN_CHARACTERS = 200
 
 Shape = tuple[int, ...]
 
@@ -49,7 +50,8 @@ def compare(found: Mapping[str, Shape], renamed: Mapping[str, str], expected: Ma
 
 
 def listed(names: Iterable[str]) -> str:
-    """Return the names with commas, cut after the first twenty."""
+    """Return the names with commas, cut after the first twenty, and long ones after two hundred characters."""
     names = list(names)
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+    shown = [name if len(name) <= _SHOWN_CHARACTERS else f"{name[:_SHOWN_CHARACTERS]}…" for name in names[:_SHOWN]]
+    return ", ".join(shown) + more

@@ -16,7 +16,7 @@ from app.contract.inspection import FileFormat
 from app.contract.transfer import UNLABELLED, Images
 from worker.engine.data import class_folders, pictures
 from worker.engine.data.content import Content
-from worker.engine.data.labels import labels_of, parts_of
+from worker.engine.data.labels import LONGEST, labels_of, parts_of
 from worker.engine.data.picture_column import PictureColumn
 from worker.engine.data.pictures import Header
 from worker.engine.data.samples import ArraySamples, Samples
@@ -93,6 +93,9 @@ def _from_folders(names: Sequence[str], wanted: Images) -> _Known:
     found = {place.label for place in places if place.label is not None}
     class_names = wanted.classes or tuple(sorted(found))
     problems = []
+    if long := sorted(name for name in found if len(name) > LONGEST):
+        text = f"The folder {long[0][:100]!r}… has a name of {len(long[0]):,} characters"
+        return _Known(problems=[f"{text}, and names of classes have at most {LONGEST}."])
     if strange := sorted(found - set(class_names)):
         problems.append(f"The folder {strange[0]!r} is none of the classes given ({', '.join(class_names[:20])}).")
     numbers = {name: number for number, name in enumerate(class_names)}

@@ -11,7 +11,7 @@ from app.contract.transfer import TaggedWords
 from worker.engine.data.content import Content
 from worker.engine.data.labels import Labels, numbered, parts_of
 from worker.engine.data.samples import WordSamples
-from worker.engine.data.written_words import MAX_CHARACTERS, encodable, lengths_of
+from worker.engine.data.written_words import MAX_CHARACTERS, lengths_of
 from worker.engine.failures import Refused
 from worker.engine.files import column_file
 from worker.engine.files.column_file import ColumnFile
@@ -67,9 +67,7 @@ def _unusable(value: Any) -> str | None:
 def _unusable_word(word: Any) -> str | None:
     if not isinstance(word, str):
         return f"holds {_kind(word)} and not a string"
-    if not word:
-        return "has an empty string"
-    return None if encodable(word) else "holds half a character (a lone surrogate)"
+    return None if word else "has an empty string"
 
 
 def _kind(value: Any) -> str:

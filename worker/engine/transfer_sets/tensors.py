@@ -10,6 +10,7 @@ from torch import Tensor
 from app.contract import inspection
 from app.contract.transfer import SPLITS, UNLABELLED, Tensors
 from worker.engine.data.content import Content
+from worker.engine.data.labels import MAX_CLASSES
 from worker.engine.data.samples import ArraySamples, Samples
 from worker.engine.data.streamed import StreamedSamples
 from worker.engine.failures import Refused
@@ -33,8 +34,8 @@ def read(path: Path, wanted: Tensors) -> Content:
     labels_N = _integers(arrays, labels_name, problems, _label_problem)
     split_N = _integers(arrays, _named(arrays, wanted.split, _SPLIT, "split"), problems, _split_problem)
     for what, array in (("labels", labels_N), ("split", split_N)):
-        if array is not None and arrays[name].shape and len(array) != len(samples):
-            problems.append(f"The inputs have {len(samples):,} rows and the {what} {len(array):,}.")
+        if array is not None and arrays[name].shape and len(array) != (rows := arrays[name].shape[0]):
+            problems.append(f"The inputs have {rows:,} rows and the {what} {len(array):,}.")
     return Content(
         form,
         samples=samples,
@@ -63,7 +64,7 @@ def _held(arrays: Mapping[str, StoredArray]) -> str:
 
 
 def _inputs(name: str, array: StoredArray) -> tuple[Samples, list[str]]:
-    nothing = ArraySamples(torch.empty(array.shape[:1] or (0,)))
+    nothing = ArraySamples(torch.empty(0))
     if not array.shape or not prod(array.shape):
         return nothing, [f"The array {name!r} is empty: there are no samples."]
     if len(array.shape) == 1:
@@ -91,6 +92,9 @@ def _label_problem(name: str, labels_N: Tensor) -> str | None:
     if int(labels_N.min()) < UNLABELLED:
         row = int((labels_N < UNLABELLED).nonzero()[0])
         return f"The labels {name!r} go below -1 (none): row {row} has {int(labels_N[row])}."
+    if int(labels_N.max()) >= MAX_CLASSES:
+        row = int((labels_N >= MAX_CLASSES).nonzero()[0])
+        return f"The labels {name!r} tell at most {MAX_CLASSES:,} classes apart: row {row} has {int(labels_N[row]):,}."
     return None
 
 
@@ -116,7 +120,10 @@ def _integers(arrays: Mapping[str, StoredArray], name: str | None, problems: lis
             f"The array {name!r} must hold one integer a sample; it has shape {tuple(array.shape)} of {kind}."
         )
         return None
-    array = array.to(torch.int64)
+    unsigned, array = array.dtype == torch.uint64, array.to(torch.int64)
+    if unsigned and (array < 0).any():
+        problems.append(f"The array {name!r} has numbers of more than 63 bits.")
+        return None
     problem = check(name, array) if len(array) else None
     problems.extend([problem] if problem else [])
     return array

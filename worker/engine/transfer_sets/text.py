@@ -8,7 +8,7 @@ from app.contract.transfer import Text
 from worker.engine.data.content import Content
 from worker.engine.data.labels import labels_of, parts_of
 from worker.engine.data.samples import TextSamples
-from worker.engine.data.written_words import MAX_CHARACTERS, encodable, lengths_of
+from worker.engine.data.written_words import MAX_CHARACTERS, lengths_of
 from worker.engine.failures import Refused
 from worker.engine.files import column_file
 
@@ -52,4 +52,4 @@ def _unusable(value: Any) -> str | None:
         return f"has a text of {len(value):,} characters (at most {MAX_CHARACTERS:,} are read)"
     if not value.strip():
         return "has no text but white space"
-    return None if encodable(value) else "holds half a character (a lone surrogate)"
+    return None
