@@ -4,13 +4,15 @@ import json
 import os
 import resource
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.contract.inspection import DatasetInspection, ModelInspection
 from app.contract.job_file import InspectDataset, Inspection, InspectionFile, InspectModel
 from tests.engine.forked import log_to, spawn
+from worker.child import Command
 
+_CODE = Path(__file__).parents[2]
 _PATIENCE = 120
 """Seconds, on a busy machine."""
 MOST = 2**30
@@ -58,8 +60,8 @@ def inspect(folder: Path, subject: InspectModel | InspectDataset) -> Left:
 
 
 def _inspect(folder: Path) -> None:
-    from worker import sandbox
     from worker.engine.inspection.__main__ import main
+    from worker.sandbox.walls import enter
 
     log_to(folder)
     os.chdir(folder)
@@ -67,7 +69,9 @@ def _inspect(folder: Path) -> None:
     sys.argv = ["worker.engine.inspection", str(folder)]
     beside = os.open(folder.with_name("used"), os.O_WRONLY | os.O_CREAT, 0o600)
     begun, _ = _used()
-    sandbox.enter(os.getppid(), _address_space() + _HEADROOM)
+    command = Command("worker.engine.inspection", folder, threads=1, memory=_address_space() + _HEADROOM)
+    code = tuple(str(_CODE / package) for package in ("app", "worker"))
+    enter(replace(command.walls(), parent=os.getppid(), read=code))
     try:
         code = main()
     finally:
