@@ -12,9 +12,10 @@ StillhouseError
 ├── NotCaptured             a network cannot be written down as calls of operators
 ├── Corrupted               bytes arrived that are not the ones announced
 └── ServiceError            the service said no: `status`, `code`, `detail`, `errors`, `request_id`
-    ├── BadRequest 400, Unauthorized 401, Forbidden 403, NotFound 404, MethodNotAllowed 405, Conflict 409, Gone 410,
-    │   PreconditionFailed 412, PayloadTooLarge 413, UnsupportedMediaType 415, RangeNotSatisfiable 416, Locked 423,
-    │   RateLimited 429, ChecksumMismatch 460, ArtifactCorrupt 500, ServiceUnavailable 503, StorageFull 507
+    ├── BadRequest 400, Unauthorized 401, Forbidden 403, NotFound 404, MethodNotAllowed 405, RequestTimeout 408,
+    │   Conflict 409, Gone 410, PreconditionFailed 412, PayloadTooLarge 413, UnsupportedMediaType 415,
+    │   RangeNotSatisfiable 416, Locked 423, RateLimited 429, ChecksumMismatch 460, ArtifactCorrupt 500,
+    │   ServiceUnavailable 503, StorageFull 507
     └── InvalidRequest 422
         └── InvalidSpec, DigestMismatch, IdempotencyKeyReused
 """
@@ -129,6 +130,10 @@ class MethodNotAllowed(ServiceError):
     code = "method_not_allowed"
 
 
+class RequestTimeout(ServiceError):
+    code = "request_timeout"
+
+
 class Conflict(ServiceError):
     code = "conflict"
 
@@ -199,6 +204,7 @@ BY_STATUS: dict[int, type[ServiceError]] = {
     403: Forbidden,
     404: NotFound,
     405: MethodNotAllowed,
+    408: RequestTimeout,
     409: Conflict,
     410: Gone,
     412: PreconditionFailed,
