@@ -143,18 +143,7 @@ def without(name: str) -> bytes:
 
 BAD: list[tuple[str, Callable[[], dict[str, bytes]], str]] = [
     ("no config", lambda: folder(config__json=None), "holds no config.json"),
-    (
-        "two folders",
-        lambda: {f"{at}/{name}": held for at in "ab" for name, held in folder().items()},
-        "several folders",
-    ),
     ("bad JSON", lambda: folder(config__json=b"{"), "config.json is not valid JSON"),
-    ("list", lambda: folder(config__json=b"[]"), "config.json is not a table of fields"),
-    (
-        "remote code",
-        lambda: folder(config__json=as_json({**CONFIG, "auto_map": {"AutoModel": "x.Y"}})),
-        "field 'auto_map'",
-    ),
     ("no such type", lambda: folder(config__json=as_json({**CONFIG, "model_type": "bertt"})), "did you mean 'bert'"),
     ("one label", lambda: folder(config__json=as_json({**CONFIG, "id2label": {"0": "score"}})), "has a single label"),
     (
@@ -176,11 +165,6 @@ BAD: list[tuple[str, Callable[[], dict[str, bytes]], str]] = [
         "other vocabulary",
         lambda: folder(tokenizer__json=None, vocab__txt=b"<s>\n</s>\na\n"),
         "it lacks [UNK], [CLS], [SEP]",
-    ),
-    (
-        "nonsense tokenizer",
-        lambda: folder(tokenizer__json=b'{"model": {"vocab": {"a": 0}}}'),
-        "tokenizer cannot be used",
     ),
     ("more tokens", lambda: folder(config__json=as_json({**CONFIG, "vocab_size": 90})), "tells 120 tokens apart"),
     (
@@ -226,27 +210,6 @@ def test_a_tensor_in_the_wrong_shard_is_named(tmp_path: Path) -> None:
     index = {**dict.fromkeys(weights(), "model-00001-of-00001.safetensors"), "more": "model-00001-of-00001.safetensors"}
     files["model.safetensors.index.json"] = as_json({"weight_map": index})
     assert "not in the shards in which the index has them: more" in said(inspected_files(tmp_path, files)[0])
-
-
-def test_paths_in_an_index_lead_nowhere(tmp_path: Path) -> None:
-    index = as_json({"weight_map": {"a": "../../etc/passwd"}})
-    files = folder(model__safetensors=None, model__safetensors__index__json=index)
-    assert "lacks shards that model.safetensors.index.json names: ../../etc/passwd" in said(
-        inspected_files(tmp_path, files)[0]
-    )
-
-
-def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "upload").write_bytes(save(weights()))
-    assert "uploaded as a .zip, .tar or .tar.gz archive" in said(inspected(tmp_path / "upload")[0])
-
-
-def test_bombs_are_not_unpacked(tmp_path: Path) -> None:
-    for name in ("model.safetensors", "tokenizer.json"):
-        files = {**folder(), name: bytes(80 * 2**20)}
-        finding, _ = inspected(zipped(tmp_path / "upload", files, zipfile.ZIP_DEFLATED))
-        assert f"{name!r} has more than 6" in said(finding)
-        assert [left.name for left in tmp_path.iterdir()] == ["upload"]
 
 
 def test_a_network_larger_than_the_service_takes_is_refused(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ _PATIENCE = 120
 """Seconds, on a busy machine."""
 MOST = 2**30
 """Bytes of memory that an inspection may take above those of a process that did nothing yet."""
-SECONDS = 10
+SECONDS = 20
 _HEADROOM = 3 * 2**30
 """Of address space, of which Arrow reserves one at once. A worker gives more (`inspection_memory_bytes`)."""
 _MAX_PARAMETERS = 10**8

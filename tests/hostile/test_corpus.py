@@ -12,7 +12,7 @@ from tests.hostile.inspections import MOST, SECONDS, inspect
 
 GROUPS = (
     "pickles", "state_dicts", "safetensors_files", "arrays", "texts", "archives", "pictures", "parquet_files",
-    "onnx_files",
+    "onnx_files", "hub_folders", "graphs",
 )  # fmt: skip
 CASES: list[Case] = [case for group in GROUPS for case in import_module(f"tests.hostile.{group}").CASES]
 
