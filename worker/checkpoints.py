@@ -20,7 +20,7 @@ from worker.detached import detached
 from worker.lease import OUTAGES, HeldLease
 from worker.staging import sha256_of
 from worker.tail import write_whole
-from worker.waiting import happens
+from worker.waiting import done_unless, happens
 
 _LOOK_SECONDS = 5.0
 """Between two looks for something new."""
@@ -60,7 +60,7 @@ class SharedCheckpoints:
             return
         while not await happens(ended, min(_LOOK_SECONDS, self._seconds)):
             if monotonic() - self._last >= self._seconds and self._new():
-                await self._store_until(ended)
+                await done_unless(ended, self._store_new())
 
     async def put_away(self, seconds: float) -> None:
         """Store what is new, as far as it can be done in so long. Raises LeaseLost."""
@@ -94,17 +94,6 @@ class SharedCheckpoints:
         """Return the SHA-256 of what the store lacks of that from which another host would go on."""
         sealed = _sealed(self._folder)
         return {name: sealed[name] for name in needed(sealed, 1) if self._stored.get(name) != sealed[name]}
-
-    async def _store_until(self, ended: asyncio.Event) -> None:
-        storing, over = asyncio.ensure_future(self._store_new()), asyncio.ensure_future(ended.wait())
-        try:
-            await asyncio.wait({storing, over}, return_when=asyncio.FIRST_COMPLETED)
-            if storing.done():
-                storing.result()
-        finally:
-            storing.cancel()
-            over.cancel()
-            await asyncio.gather(storing, over, return_exceptions=True)
 
     async def _store_new(self) -> None:
         self._last = monotonic()

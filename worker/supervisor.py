@@ -8,7 +8,6 @@ state says: cancelled, paused, or back in the queue. A job that went to another 
 import asyncio
 import errno
 import logging
-from collections.abc import Awaitable
 from time import monotonic
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -44,7 +43,7 @@ from worker.publish import store_products
 from worker.relay import EVENTS, Relay
 from worker.spans import Attempt
 from worker.tail import finished, write_whole
-from worker.waiting import happens
+from worker.waiting import done_unless, happens
 
 ENGINE = "worker.engine"
 """The module that runs a job's directory."""
@@ -118,7 +117,7 @@ class Supervisor:
 
     async def _work(self) -> None:
         try:
-            if await self._unless_stopped(self._stage()) and not self._stop.is_set():
+            if await done_unless(self._stop, self._stage()) and not self._stop.is_set():
                 await self._run()
             else:
                 await self._lay_down()
@@ -132,19 +131,6 @@ class Supervisor:
             if (full := no_room(error)) is None:
                 raise
             await self._fail(FailureCode.DISK_FULL, full)
-
-    async def _unless_stopped(self, work: Awaitable[None]) -> bool:
-        """Do the work, or break it off when the job must end; return whether it was done."""
-        task, stop = asyncio.ensure_future(work), asyncio.ensure_future(self._stop.wait())
-        try:
-            await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
-            if task.done():
-                task.result()
-            return task.done()
-        finally:
-            for left in (task, stop):
-                left.cancel()
-            await asyncio.gather(task, stop, return_exceptions=True)
 
     async def _stage(self) -> None:
         with self._traced.part("staging"):

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contract.accounts import Scope
 from app.db.base import db_now
+from app.db.owned import newest
 from app.db.tables import Account, ApiKey, AuditEntry
 
 
@@ -21,8 +22,7 @@ class AccountRepository:
 
     async def page(self, limit: int, before: str | None) -> list[Account]:
         """Return up to `limit` accounts, newest first, older than the id `before`."""
-        query = select(Account).order_by(Account.id.desc()).limit(limit)
-        return list(await self.session.scalars(query.where(Account.id < before) if before else query))
+        return await newest(self.session, Account, limit, before)
 
     async def add(self, row: Account) -> Account:
         self.session.add(row)
@@ -51,9 +51,7 @@ class ApiKeyRepository:
         return (await self.session.scalars(select(ApiKey).where(ApiKey.id == key_id, *_good()))).one_or_none()
 
     async def page(self, limit: int, before: str | None, account: str | None) -> list[ApiKey]:
-        query = select(ApiKey).order_by(ApiKey.id.desc()).limit(limit)
-        query = query.where(ApiKey.tenant_id == account) if account else query
-        return list(await self.session.scalars(query.where(ApiKey.id < before) if before else query))
+        return await newest(self.session, ApiKey, limit, before, *([ApiKey.tenant_id == account] if account else []))
 
     async def add(self, row: ApiKey) -> ApiKey:
         self.session.add(row)
@@ -116,5 +114,4 @@ class AuditRepository:
         await self.session.flush()
 
     async def page(self, limit: int, before: str | None, *conditions: ColumnElement[bool]) -> list[AuditEntry]:
-        query = select(AuditEntry).where(*conditions).order_by(AuditEntry.id.desc()).limit(limit)
-        return list(await self.session.scalars(query.where(AuditEntry.id < before) if before else query))
+        return await newest(self.session, AuditEntry, limit, before, *conditions)

@@ -7,11 +7,11 @@ import asyncio
 from typing import Any, ClassVar
 
 import h11
-import uuid_utils
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from app.api.problems import MEDIA_TYPE, problem
 from app.contract.errors import RequestTimeout
+from app.db.base import new_id
 
 
 class Deadlines(H11Protocol):
@@ -52,7 +52,7 @@ class Deadlines(H11Protocol):
 
 def _too_late(detail: str) -> bytes:
     """Return a whole answer: there is no request that the application could answer."""
-    request_id = f"req_{uuid_utils.uuid7().hex}"
+    request_id = new_id("req")
     body = bytes(problem({"request_id": request_id}, RequestTimeout(detail)).body)
     head = [
         f"HTTP/1.1 {RequestTimeout.status} Request Timeout",

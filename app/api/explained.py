@@ -3,8 +3,6 @@
 Pages without scripts and without anything from elsewhere; their one style is allowed by its hash.
 """
 
-import base64
-import hashlib
 import re
 from collections.abc import Iterable
 from html import escape
@@ -12,6 +10,7 @@ from html import escape
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
+from app.api.security_headers import hash_of, policy
 from app.contract.errors import NotFound
 from app.contract.explained import SECTIONS, Explained, Section
 
@@ -25,9 +24,7 @@ h3 a:hover, h3 a:focus { text-decoration: underline } :target { background: #ffd
 p { margin: .25rem 0 } code { font: .9em ui-monospace, monospace }
 .do::before { content: "What to do: "; font-weight: 600 }
 """
-_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-_POLICY = f"default-src 'none'; style-src 'sha256-{_HASH}'; base-uri 'none'; frame-ancestors 'none'"
-_HEADERS = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"}
+_HEADERS = {"Content-Security-Policy": policy(f"style-src {hash_of(_STYLE)}"), "Cache-Control": "no-cache"}
 
 
 @router.get("", response_class=HTMLResponse)

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 
-import uuid_utils
 from opentelemetry import trace
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
@@ -13,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app import logs, tracing
 from app.api.problems import problem
 from app.contract.errors import PayloadTooLarge
+from app.db.base import new_id
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _ID_HEADER = "X-Request-ID"
@@ -29,7 +29,7 @@ class RequestId:
             await self.app(scope, receive, send)
             return
         given = Headers(scope=scope).get(_ID_HEADER, "")
-        scope["request_id"] = given if _SANE_ID.fullmatch(given) else f"req_{uuid_utils.uuid7().hex}"
+        scope["request_id"] = given if _SANE_ID.fullmatch(given) else new_id("req")
         self._tell(scope["request_id"])
 
         async def send_with_id(message: Message) -> None:

@@ -5,9 +5,10 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.tables import Artifact, Dataset, File, Job, Model, Upload
+from app.db.tables import Account, ApiKey, Artifact, AuditEntry, Dataset, File, Job, Model, Upload
 
 Row = TypeVar("Row", File, Upload, Model, Dataset, Job, Artifact)
+ListedRow = TypeVar("ListedRow", File, Upload, Model, Dataset, Job, Artifact, Account, ApiKey, AuditEntry)
 VersionedRow = TypeVar("VersionedRow", Model, Dataset, Job)
 
 
@@ -25,15 +26,22 @@ class OwnedRepository(Generic[Row]):
 
     async def page(self, tenant: str, limit: int, before: str | None, *conditions: ColumnElement[bool]) -> list[Row]:
         """Return up to `limit` rows, newest first, older than the id `before`."""
-        query = select(self.table).where(self.table.tenant_id == tenant, *conditions)
-        if before:
-            query = query.where(self.table.id < before)
-        return list(await self.session.scalars(query.order_by(self.table.id.desc()).limit(limit)))
+        return await newest(self.session, self.table, limit, before, self.table.tenant_id == tenant, *conditions)
 
     async def add(self, row: Row) -> Row:
         self.session.add(row)
         await self.session.flush()
         return row
+
+
+async def newest(
+    session: AsyncSession, table: type[ListedRow], limit: int, before: str | None, *conditions: ColumnElement[bool]
+) -> list[ListedRow]:
+    """Return up to `limit` rows, newest first, older than the id `before`."""
+    query = select(table).where(*conditions)
+    if before:
+        query = query.where(table.id < before)
+    return list(await session.scalars(query.order_by(table.id.desc()).limit(limit)))
 
 
 async def change(session: AsyncSession, row: VersionedRow, expected: int, **values: Any) -> bool:

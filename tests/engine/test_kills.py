@@ -14,6 +14,7 @@ from tests.engine.folders import LSTM, MLP, RESNET, SMALL_LSTM, SMALL_MLP, SMALL
 from tests.engine.forked import finish, interrupt
 from tests.engine.modules import captured
 from tests.engine.test_resume import student_of
+from tests.engine.test_stages import HINT
 from tests.engine.texts import TINY_BERT, make_text_job, pieces
 
 LONG: dict[str, Any] = {
@@ -24,7 +25,6 @@ LONG: dict[str, Any] = {
     "early_stopping": {"patience": 50},
     "optimizer": {"kind": "adamw", "learning_rate": 0.01},
 }
-HINT: dict[str, Any] = {"kind": "hint", "layers": [{"teacher": "stage:1", "student": "stage:1"}]}
 
 
 def perceptrons(folder: Path) -> Path:

@@ -4,6 +4,7 @@ import importlib
 import json
 import runpy
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from worker.sandbox.walls import TooOpen, Walls, enter
@@ -15,7 +16,7 @@ def main(told: str, module: str, *arguments: str) -> None:
         importlib.import_module(package)
     read = (*walls.read, *(str(Path(folder)) for name in walls.packages for folder in sys.modules[name].__path__))
     try:
-        enter(Walls(**{**vars(walls), "read": read}))
+        enter(replace(walls, read=read))
     except (TooOpen, OSError) as error:
         sys.exit(f"not started: {error}")
     sys.argv = [module, *arguments]
