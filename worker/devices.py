@@ -8,9 +8,10 @@ happened to them: no job is put beside the rest of another.
 
 import fcntl
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from itertools import takewhile
 from pathlib import Path
 
@@ -31,11 +32,16 @@ class Slot:
 
 def cuda_devices() -> list[str]:
     """Return the CUDA devices that this process may use, as CUDA_VISIBLE_DEVICES would name them."""
+    return _visible(gpus.installed)
+
+
+def _visible(installed: Callable[[], Sequence[gpus.Installed]]) -> list[str]:
+    """The same; the driver, which takes its time, is asked where the environment names no devices."""
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is not None:
         # As CUDA has it: what comes after the first that names nothing is not seen.
         return list(takewhile(_names_something, (name.strip() for name in chosen.split(","))))
-    found = gpus.installed()
+    found = installed()
     if not found:
         return [str(number) for number in range(len(list(Path("/proc/driver/nvidia/gpus").glob("*"))))]
     return [name for gpu in found for name in gpu.parts or (gpu.index,)]
@@ -62,19 +68,19 @@ def _threads(settings: Settings, slots: int) -> int:
 @contextmanager
 def take_slot(settings: Settings) -> Iterator[Slot | None]:
     """Hold a slot; None where every device is taken."""
-    devices = cuda_devices()
+    installed = cache(gpus.installed)
+    devices = _visible(installed)
     slots = _slots(settings, devices)
     threads = _threads(settings, slots)
     if not devices:
         yield Slot(threads)
         return
-    with _first_free(settings.data / "devices", _places(devices, slots)) as taken:
+    with _first_free(settings.data / "devices", _places(devices, slots, installed())) as taken:
         yield Slot(threads, taken[0], (taken[1],)) if taken else None
 
 
-def _places(devices: Sequence[str], slots: int) -> list[tuple[str, str]]:
+def _places(devices: Sequence[str], slots: int, known: Sequence[gpus.Installed]) -> list[tuple[str, str]]:
     """Return a device and a place on it for each slot: each device gets its first job before any its second."""
-    known = gpus.installed()
     turns = ((devices[number % len(devices)], number // len(devices)) for number in range(slots))
     return [(name, f"{gpus.identity(name, known)}.{turn}".replace("/", "_")) for name, turn in turns]
 
