@@ -67,7 +67,7 @@ def test_the_installed_api_is_alive_behind_nginx(url: str) -> None:
 
 def test_its_schema_is_the_newest_and_its_store_works(url: str) -> None:
     parts = httpx2.get(f"{url}/readyz", timeout=20).json()["parts"]
-    assert {name for name, part in parts.items() if part["ok"]} == {"database", "migrations", "store"}
+    assert {name for name, part in parts.items() if part["ok"]} == {"database", "migrations", "store", "sandbox"}
     assert parts["broker"]["ok"] is False
 
 
