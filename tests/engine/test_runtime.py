@@ -48,12 +48,15 @@ def test_a_control_that_has_no_time_is_left_out(tmp_path: Path, run_here: Callab
     """The student goes first: it is whole, and only the control is cut."""
     usual = make(tmp_path / "usual", training={"epochs": 40}, spec={"control": False})
     run_here(usual)
-    seconds = report_of(usual).training_seconds["student"]
-    folder = make(tmp_path / "short", training={"epochs": 40}, spec={"max_runtime": 1.2 * seconds})
-    run_here(folder)
-    report = report_of(folder)
-    if report.stop_reason == "completed":  # unless the machine was slower this time
-        assert student_of(folder) == student_of(usual)
+    report = report_of(usual)
+    for turn in range(8):  # until the machine is about as fast as it was the time before
+        seconds = report.training_seconds["student"]
+        folder = make(tmp_path / f"short{turn}", training={"epochs": 40}, spec={"max_runtime": 1.2 * seconds})
+        run_here(folder)
+        report = report_of(folder)
+        if report.stop_reason == "completed" and report.control is None:
+            break
+    assert student_of(folder) == student_of(usual)
     assert report.control is None
     assert report.control_missing
     assert "control" not in report.curves

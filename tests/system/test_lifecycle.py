@@ -51,6 +51,7 @@ def test_time_that_is_up_ends_a_job_well(client: Stillhouse, made: dict[str, Any
 
 def test_a_cancelled_job_is_tried_again(client: Stillhouse, made: dict[str, Any]) -> None:
     job = client.jobs.create(**made, training={"epochs": 3}).pause().cancel()
+    wait_until(job.refresh, lambda job: job.finished, 60, "the end")  # a worker may have taken it before the pause
     assert job.retry().id == job.retry().id
     assert job.retry().wait().resource.retry_of == job.id
 
