@@ -1,6 +1,7 @@
 """The `stillhouse` command. Each group of commands has its file in `stillhouse/commands/`."""
 
-from typing import Any
+from importlib.metadata import version
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -30,6 +31,23 @@ app = typer.Typer(
     "Start a service with `stillhouse serve`, then `stillhouse submit spec.yaml --follow`.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _say_version(asked: bool) -> None:  # noqa: FBT001  # as typer calls it
+    if asked:
+        typer.echo(f"stillhouse {version('stillhouse')}")
+        raise typer.Exit
+
+
+@app.callback()
+def of_all(
+    _: Annotated[  # noqa: FBT002  # typer's way to write a switch
+        bool, typer.Option("--version", help="Say which version this is.", callback=_say_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options that come before any command."""
+
+
 app.command()(serve.serve)
 app.command()(submit.submit)
 app.command()(submit.validate)

@@ -28,6 +28,13 @@ def test_the_picture_comes_first_and_is_guarded() -> None:
     assert {("app", "worker"), ("app", "torch"), ("worker", "app.api"), ("worker.engine", "app.db")} <= forbidden
 
 
+def test_the_trust_boundaries_are_drawn_on_the_picture() -> None:
+    drawn = (ROOT / "docs" / "threat_model.md").read_text()
+    assert re.search(r"^    client .*?\n\n", README, re.DOTALL | re.MULTILINE).group() in re.sub("[①③④]", "─", drawn)  # type: ignore[union-attr]
+    rows = re.findall(r"^\| ([①-⑨]) .*\|$", drawn, re.MULTILINE)
+    assert rows == list("①②③④⑤"), "each boundary has its row"
+
+
 def test_the_snippet_is_the_quickstart() -> None:
     snippets = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     assert snippets == [(ROOT / "examples" / "quickstart.py").read_text().split('"""')[-1].lstrip()]

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from importlib.metadata import requires
+from importlib.metadata import requires, version
 
 import pytest
 from packaging.requirements import Requirement
@@ -82,6 +82,10 @@ def test_every_command_shows_its_help_without_the_servers_packages():
     assert listing.returncode == 0, listing.stderr
     for command in COMMANDS:
         assert f"│ {command} " in listing.stdout
+
+
+def test_it_says_which_version_it_is():
+    assert run("from stillhouse.cli import app; app()", "--version").stdout == f"stillhouse {version('stillhouse')}\n"
 
 
 def test_serve_says_what_to_install():
