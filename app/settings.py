@@ -77,6 +77,8 @@ class Settings(BaseSettings):
     """Torch threads of one job; 0: this host's cores divided by the slots."""
     job_memory_bytes: int = Field(default=0, ge=0)
     """Address space of a job on the CPU, shared libraries included (2 GiB and more); 0: no limit but the host's."""
+    job_silence_seconds: float = Field(default=3600, ge=0)
+    """An engine without a sign of life (one a batch) for so long is killed, at the cost of an attempt; 0: never."""
     resident_bytes: int = Field(default=RESIDENT_BYTES, ge=0)
     """A transfer set whose samples take more stays in its file and is read batch by batch, not kept on the device."""
     soft_target_bytes: int = Field(default=8 * 2**30, ge=0)

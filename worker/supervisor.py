@@ -40,6 +40,7 @@ from worker.folders import inherit, job_folder, remove, strip
 from worker.lease import OUTAGES, HeldLease
 from worker.oom import OomWatch
 from worker.publish import store_products
+from worker.pulse import Pulse
 from worker.relay import EVENTS, Relay
 from worker.spans import Attempt
 from worker.tail import finished, write_whole
@@ -102,6 +103,7 @@ class Supervisor:
         self._checkpoints = SharedCheckpoints(self._folder, held, store, settings)
         self._stop, self._over = stop, asyncio.Event()
         self._oom = OomWatch()
+        self._pulse = Pulse(self._folder, settings.job_silence_seconds)
         self._stop_by: float | None = None
         self._tried_before: list[str] = []
 
@@ -220,6 +222,7 @@ class Supervisor:
         async with child.running(command) as process, asyncio.TaskGroup() as tasks:
             tasks.create_task(relay.follow(self._settings.relay_seconds, ended))
             tasks.create_task(self._checkpoints.follow(ended))
+            tasks.create_task(self._pulse.watch(process, ended))
             tasks.create_task(self._end_when_asked(process, ended))
             try:
                 code = await process.wait()
@@ -265,7 +268,7 @@ class Supervisor:
             detail = relay.failed.detail if relay.failed else "the engine ran out of memory"
             await self._fail(FailureCode.OUT_OF_MEMORY, f"{detail} (micro-batches were halved {MOST_HALVINGS} times)")
         else:
-            await self._charge(child.how_it_ended(code) + self._oom.remark(code))
+            await self._charge(child.how_it_ended(code) + (self._pulse.remark or self._oom.remark(code)))
 
     async def _publish(self) -> None:
         done = finished(self._folder / EVENTS)
@@ -303,6 +306,7 @@ class Supervisor:
         words = child.last_words(self._folder)
         detail = f"the engine crashed: {how}" + (f"; its last words:\n{words}" if words else "")
         log.warning("%s", detail)
+        await self._tell(f"Attempt {self._lease.attempt} is over: {detail}")
         state = await self._held.end(lambda session: leases.crash(session, self._lease, detail))
         self._traced.end(state, detail)
         if state is JobState.FAILED:

@@ -42,6 +42,14 @@ def wait_for(name: str) -> None:
         time.sleep(0.02)
 
 
+def touch_for(seconds: float) -> None:
+    """Say nothing, and yet show a sign of life."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        os.utime("events.jsonl")
+        time.sleep(0.05)
+
+
 def eat(size: int) -> None:
     """Take so many bytes of memory, for real."""
     eaten.append(b"x" * size)
@@ -66,6 +74,7 @@ VERBS: dict[str, Callable[[Any], object]] = {
     "wait for": wait_for,
     "end when asked": end_when_asked,
     "sleep": time.sleep,
+    "touch for": touch_for,
     "eat": eat,
     "score": lambda name: Path(name).write_text(Path("/proc/self/oom_score_adj").read_text()),
     "environment": show_environment,

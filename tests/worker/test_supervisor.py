@@ -119,6 +119,26 @@ async def test_the_child_is_told_the_limits(house: House) -> None:
     assert (told.threads, told.max_parameters) == (1, house.settings.max_parameters)
 
 
+async def test_a_child_without_a_sign_of_life_is_killed(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.settings = house.settings.model_copy(update={"job_silence_seconds": 1.0})
+    job_id = await submit(house, ["sleep", 60], *FINISH)
+    await distill(house)
+    job = await house.job(job_id)
+    assert (job.state, job.attempt) == (JobState.QUEUED, 1)
+    [notice] = [event.data["text"] for event in await house.events(job_id) if event.type == "notice"]
+    assert "it was killed by SIGKILL, because it had shown no sign of life for 1 seconds" in notice
+    await distill(house)
+    assert (await house.job(job_id)).state == JobState.SUCCEEDED
+
+
+async def test_a_child_that_only_touches_its_events_lives(house: House) -> None:
+    house.settings = house.settings.model_copy(update={"job_silence_seconds": 1.0})
+    job_id = await submit(house, ["write", ""], ["touch for", 2.0], *FINISH)
+    await distill(house)
+    job = await house.job(job_id)
+    assert (job.state, job.attempt) == (JobState.SUCCEEDED, 1)
+
+
 async def test_nothing_to_do_ends_quietly(house: House) -> None:
     assert await distill(house) is None
 
@@ -143,6 +163,7 @@ async def test_an_event_cut_short_by_a_crash_costs_only_itself(house: House) -> 
     await distill(house)
     told = [(event.attempt, event.data["text"]) for event in await house.events(job_id) if event.type == "notice"]
     restarted = "attempt 2 starts from the beginning: no checkpoint on this host"
+    assert told.pop(1)[1].startswith("Attempt 1 is over: the engine crashed: it was killed by SIGKILL")
     assert told == [(1, "before"), (2, restarted), (2, "after")]
 
 

@@ -34,7 +34,8 @@ def main() -> int:
     stop.install()
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
     folder, job = _read_arguments()
-    reporter = Reporter(folder / "events.jsonl")
+    stop.pulse = folder / "events.jsonl"
+    reporter = Reporter(stop.pulse)
     try:
         _run(folder, job, reporter, stop)
     except Stopped:

@@ -1,9 +1,15 @@
-"""SIGTERM (and Ctrl-C) set a flag; whoever works looks at it between two steps."""
+"""SIGTERM (and Ctrl-C) set a flag; whoever works looks at it between two steps, and by that shows that it lives."""
 
+import os
 import signal
+from contextlib import suppress
+from pathlib import Path
+from time import monotonic
 from types import FrameType
 
 from worker.engine.failures import Stopped
+
+_PULSE_SECONDS = 5.0
 
 
 class StopSignal:
@@ -11,6 +17,9 @@ class StopSignal:
 
     def __init__(self) -> None:
         self.requested = False
+        self.pulse: Path | None = None
+        """A file whose time of change tells others when somebody last looked here."""
+        self._shown = monotonic()
 
     def install(self) -> None:
         """Let SIGTERM and SIGINT ask for a stop. Main thread only."""
@@ -21,6 +30,10 @@ class StopSignal:
         """Raise Stopped if a stop was asked for."""
         if self.requested:
             raise Stopped
+        if self.pulse and monotonic() - self._shown >= _PULSE_SECONDS:
+            self._shown = monotonic()
+            with suppress(OSError):
+                os.utime(self.pulse)
 
     def _ask(self, _number: int, _frame: FrameType | None) -> None:
         self.requested = True
