@@ -64,9 +64,9 @@ async def referred(house: House, sha256: str) -> bool:
 
 
 async def notices(house: House, job_id: str) -> list[str]:
-    """Return what was told of the job, but of soft targets, which hosts share as well."""
+    """Return what was told of the job, but of soft targets, which hosts share as well, and of attempts that failed."""
     told = [event.data["text"] for event in await house.events(job_id) if event.type == "notice"]
-    return [text for text in told if not text.startswith("Soft targets")]
+    return [text for text in told if not text.startswith(("Soft targets", "Attempt "))]
 
 
 async def resumed(house: House, job_id: str) -> bool:

@@ -30,7 +30,7 @@ _OF_THE_SYSTEM = ("mount", "umount2", "pivot_root", "chroot", "unshare", "setns"
                   "io_uring_setup", "io_uring_enter", "io_uring_register", "keyctl", "add_key", "request_key",
                   "init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load", "reboot", "swapon",
                   "swapoff", "acct", "quotactl", "personality")  # fmt: skip
-_FALSE_FILES = ("symlink", "symlinkat", "link", "linkat", "mknod", "mknodat")
+_FALSE_FILES = ("symlink", "symlinkat", "mknod", "mknodat")
 """Its worker reads what a job leaves: no name there may lead elsewhere, or to a pipe at which the worker waits."""
 REFUSED = (*_NETWORK, *_PROGRAMS, *_INTO_OTHERS, *_OF_THE_SYSTEM, *_FALSE_FILES)
 _SHARED_NUMBERS = {
@@ -46,7 +46,7 @@ _X86_64 = {
     "name_to_handle_at": 303, "bpf": 321, "perf_event_open": 298, "userfaultfd": 323, "keyctl": 250, "add_key": 248,
     "request_key": 249, "init_module": 175, "finit_module": 313, "delete_module": 176, "kexec_load": 246,
     "kexec_file_load": 320, "reboot": 169, "swapon": 167, "swapoff": 168, "acct": 163, "quotactl": 179,
-    "personality": 135, "symlink": 88, "symlinkat": 266, "link": 86, "linkat": 265, "mknod": 133, "mknodat": 259,
+    "personality": 135, "symlink": 88, "symlinkat": 266, "mknod": 133, "mknodat": 259,
     **_SHARED_NUMBERS,
 }  # fmt: skip
 _AARCH64 = {
@@ -58,7 +58,7 @@ _AARCH64 = {
     "name_to_handle_at": 264, "bpf": 280, "perf_event_open": 241, "userfaultfd": 282, "keyctl": 219, "add_key": 217,
     "request_key": 218, "init_module": 105, "finit_module": 273, "delete_module": 106, "kexec_load": 104,
     "kexec_file_load": 294, "reboot": 142, "swapon": 224, "swapoff": 225, "acct": 89, "quotactl": 60,
-    "personality": 92, "symlinkat": 36, "linkat": 37, "mknodat": 33, **_SHARED_NUMBERS,
+    "personality": 92, "symlinkat": 36, "mknodat": 33, **_SHARED_NUMBERS,
 }  # fmt: skip
 
 
