@@ -89,12 +89,17 @@ Reading = Annotated[AsyncSession, Depends(_reading, scope="function")]
 
 def _expected_version(
     if_match: Annotated[
-        str | None, Header(alias="If-Match", description="Change only this version: the ETag that GET gave.")
+        str | None,
+        Header(
+            alias="If-Match",
+            description="Change only this version: the ETag that GET gave.",
+            json_schema_extra={"pattern": r'^(\*|"[0-9]{1,9}")$'},
+        ),
     ] = None,
 ) -> int | None:
     if if_match is None or if_match.strip() == "*":
         return None
-    match = re.fullmatch(r'"(\d{1,9})"', if_match.strip())
+    match = re.fullmatch(r'"([0-9]{1,9})"', if_match.strip())
     if not match:
         raise BadRequest('If-Match takes the ETag that GET gave, such as "3"')
     return int(match.group(1))

@@ -9,6 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from starlette.staticfiles import StaticFiles
 
+from app.api import links
 from app.api.dependencies import SCHEME
 from app.api.identity import needed
 from app.api.problems import MEDIA_TYPE
@@ -74,7 +75,9 @@ def document(app: FastAPI) -> dict[str, Any]:
         )
         _hoist(schema["components"]["schemas"])
         _mend_validation_errors(schema)
+        _mend_parameters(schema)
         _name_scopes(schema)
+        links.add(schema)
         app.openapi_schema = schema
     return app.openapi_schema
 
@@ -94,6 +97,15 @@ def _mend_validation_errors(schema: dict[str, Any]) -> None:
                     "description": "Unprocessable Content",
                     "content": {MEDIA_TYPE: answer},
                 }
+
+
+def _mend_parameters(schema: dict[str, Any]) -> None:
+    """Leave null out of what queries and headers may be: they are text, or they are not there."""
+    for path in schema["paths"].values():
+        for operation in path.values():
+            for parameter in operation.get("parameters", []):
+                for kind in parameter["schema"].pop("anyOf", []):
+                    parameter["schema"] |= {} if kind == {"type": "null"} else kind
 
 
 def _name_scopes(schema: dict[str, Any]) -> None:

@@ -20,14 +20,19 @@ from app.jobs import metrics, service
 from app.jobs.repository import JobRepository
 
 router = APIRouter(tags=["results"])
-_BYTES = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
-_DOWNLOAD: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The bytes", **_BYTES},
-    206: {"description": "The range asked for", **_BYTES},
-    304: {"description": "You have these bytes already"},
-    307: {"description": "Where the bytes lie (S3)"},
-    416: errors(416)[416],
-}
+
+
+def _bytes(media_type: str) -> dict[int | str, dict[str, Any]]:
+    content = {"content": {media_type: {"schema": {"type": "string", "format": "binary"}}}}
+    return {
+        200: {"description": "The bytes", **content},
+        206: {"description": "The range asked for", **content},
+        304: {"description": "You have these bytes already"},
+        416: errors(416)[416],
+    }
+
+
+_ELSEWHERE: dict[int | str, dict[str, Any]] = {307: {"description": "Where the bytes lie (S3)"}}
 _TEXT: dict[int | str, dict[str, Any]] = {
     200: {"description": "The log", "content": {"text/plain": {"schema": {"type": "string"}}}}
 }
@@ -85,7 +90,7 @@ async def list_job_artifacts(job_id: JobId, tenant: Tenant, session: Reading) ->
     "/jobs/{job_id}/report",
     response_class=Response,
     summary="A job's report",
-    responses={**errors(404, 409), 200: {"model": Report}, 304: _DOWNLOAD[304]},
+    responses={**errors(404, 409), **_bytes("application/json"), 200: {"model": Report}},
 )
 async def get_job_report(
     job_id: JobId, tenant: Tenant, session: Reading, store: StoreDep, request: Request
@@ -99,7 +104,7 @@ async def get_job_report(
     "/jobs/{job_id}/student",
     response_class=Response,
     summary="Download the student",
-    responses={**errors(404, 409), **_DOWNLOAD},
+    responses={**errors(404, 409), **_bytes("application/octet-stream"), **_ELSEWHERE},
 )
 async def get_job_student(
     job_id: JobId, tenant: Tenant, session: Reading, store: StoreDep, request: Request
@@ -113,7 +118,7 @@ async def get_job_student(
     "/artifacts/{artifact_id}",
     response_class=Response,
     summary="Download an artifact",
-    responses={**errors(404), **_DOWNLOAD},
+    responses={**errors(404), **_bytes("*/*"), **_ELSEWHERE},
 )
 async def get_artifact(
     artifact_id: ArtifactId, tenant: Tenant, session: Reading, store: StoreDep, request: Request

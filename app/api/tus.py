@@ -62,6 +62,7 @@ def _speaks_tus(
         Header(
             alias="Tus-Resumable",
             description="The protocol's version; GET can do without.",
+            json_schema_extra={"enum": [VERSION]},
             openapi_examples={"tus": {"summary": "the only one", "value": VERSION}},
         ),
     ] = None,

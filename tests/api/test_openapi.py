@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.api.conftest import House
 SNAPSHOT = Path(__file__).parents[1] / "contract" / "openapi.json"
 
 
+@cache
 def described() -> dict[str, Any]:
     return json.loads(json.dumps(document(create_app(Settings()))))
 
@@ -45,6 +47,26 @@ def test_every_error_answer_is_problem_json() -> None:
         for status, answer in operation["responses"].items():
             if status.startswith(("4", "5")) and path != "/readyz":
                 assert list(answer["content"]) == ["application/problem+json"], (method, path, status)
+
+
+def test_what_is_made_is_linked_to_all_that_takes_its_id() -> None:
+    """A new resource is linked by itself, where its paths are as those of the others."""
+    found = {operation["operationId"]: (path, operation) for _, path, operation in operations()}
+    linked: set[str] = set()
+    for name, (_, operation) in found.items():
+        for status, answer in operation["responses"].items():
+            assert status != "201" or answer["links"], name
+            for link in answer.get("links", {}).values():
+                linked.add(link["operationId"])
+                taken = {one["name"] for one in found[link["operationId"]][1].get("parameters", [])}
+                assert link.get("parameters", {}).keys() <= taken, (name, link)
+    assert linked >= {name for name, (path, _) in found.items() if "{" in path}
+
+
+def test_queries_and_headers_are_never_null() -> None:
+    for method, path, operation in operations():
+        for parameter in operation.get("parameters", []):
+            assert "null" not in json.dumps(parameter["schema"]), (method, path, parameter["name"])
 
 
 def test_every_reference_resolves() -> None:
