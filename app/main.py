@@ -33,6 +33,7 @@ from app.api import (
     retention,
     tus,
     uploads,
+    webhooks,
     workers,
 )
 from app.api.dependencies import caller
@@ -44,6 +45,7 @@ from app.db.session import Database
 from app.queue import Bell
 from app.settings import Settings
 from app.store import Store
+from app.webhooks.receivers import Receivers
 from migrations import why_not
 
 _DESCRIPTION = """Knowledge-distillation jobs: upload a teacher and a transfer set, submit a job, watch it live, and
@@ -104,7 +106,7 @@ def _telemetry() -> TelemetryConfig:
 def _routers() -> list[APIRouter]:
     first = APIRouter(prefix="/v1", dependencies=[Depends(caller)])
     of_jobs = (jobs, job_wishes, job_events, job_results)
-    for module in (files, uploads, models, datasets, *of_jobs, workers, retention, catalog):
+    for module in (files, uploads, models, datasets, *of_jobs, webhooks, workers, retention, catalog):
         first.include_router(module.router)
     for administrative in (accounts, api_keys, audit_log):
         first.include_router(administrative.router)
@@ -120,8 +122,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.pepper = pepper_of(settings)
     app.state.callers = Callers(app.state.database, app.state.pepper)
     app.state.store = Store(settings)
+    app.state.receivers = Receivers(settings)
     await _check_schema(app.state.database)
     yield
+    app.state.receivers.close()
     await app.state.callers.close()
     await app.state.database.close()
     await app.state.bell.close()

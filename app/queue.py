@@ -13,7 +13,9 @@ from kombu.exceptions import ChannelError, OperationalError
 
 DISTILL_QUEUE = "stillhouse-distill"
 HOUSEKEEPING_QUEUE = "stillhouse-housekeeping"
-_QUEUES = {"distill": DISTILL_QUEUE, "inspect": HOUSEKEEPING_QUEUE}
+DELIVERY_QUEUE = "stillhouse-deliveries"
+Kind = Literal["distill", "inspect", "deliver"]
+_QUEUES: dict[Kind, str] = {"distill": DISTILL_QUEUE, "inspect": HOUSEKEEPING_QUEUE, "deliver": DELIVERY_QUEUE}
 _BROKER_SECONDS = 2
 
 log = logging.getLogger(__name__)
@@ -23,7 +25,7 @@ log = logging.getLogger(__name__)
 class Doorbell:
     """Work of a kind is waiting; `id` is a hint, whoever comes takes what is due."""
 
-    kind: Literal["distill", "inspect"]
+    kind: Kind
     id: str
 
 
@@ -59,7 +61,7 @@ class Bell:
         name, queue = f"stillhouse.{doorbell.kind}", _QUEUES[doorbell.kind]
         self._celery.send_task(name, args=[doorbell.id], queue=queue, retry=False)
 
-    async def waiting(self, kind: Literal["distill", "inspect"]) -> int:
+    async def waiting(self, kind: Kind) -> int:
         """Return how many messages lie in the queue of a kind; 0 where the broker cannot say."""
         try:
             return await asyncio.to_thread(self._count, _QUEUES[kind])

@@ -1,6 +1,7 @@
 """Every setting of the service, in one class. Environment variables carry the prefix STILLHOUSE_."""
 
 from functools import cached_property
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,6 +12,7 @@ from app.contract.job_file import RESIDENT_BYTES
 from app.logs import Format, Level
 
 Seconds = Annotated[float, Field(gt=0)]
+Networks = Annotated[list[str], AfterValidator(lambda given: [str(ip_network(one)) for one in given])]
 Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().resolve())]
 
 
@@ -110,6 +112,22 @@ class Settings(BaseSettings):
     """Jobs that ended so long ago are deleted with their results, unless they are pinned; 0: kept for ever."""
     keep_unused_seconds: float = Field(default=0, ge=0)
     """Models, transfer sets and files that nothing used for so long are deleted, unless pinned; 0: kept for ever."""
+    webhooks_per_account: int = Field(default=20, ge=0)
+    """Webhooks that an account may have; 0: none."""
+    webhook_http: bool = False
+    """Webhooks may go to `http://` too: what they tell can be read on the way."""
+    webhook_networks: Networks = Field(default_factory=list)
+    """JSON list of networks that webhooks may go to though they are not public, such as `["10.20.0.0/16"]`; none."""
+    webhook_seconds: Seconds = 15
+    """How long a receiver of a webhook has to answer, from the look-up of its name on."""
+    webhook_retry_seconds: list[Seconds] = Field(
+        default_factory=lambda: [5.0, 300.0, 1800.0, 7200.0, 18e3, 36e3, 504e2, 72e3, 864e2], max_length=30
+    )
+    """JSON list: how long after each failed try the next one comes (up to a tenth later). Then it has failed."""
+    webhook_failing_seconds: float = Field(default=5 * 24 * 3600, ge=0)
+    """A webhook is disabled when a delivery has failed for good, and none went well for so long."""
+    webhook_delivery_seconds: Seconds = 30 * 24 * 3600
+    """Deliveries of webhooks are kept for so long, and then deleted."""
     inspection_seconds: Seconds = 120
     """Wall-clock limit of an inspection."""
     inspection_memory_bytes: int = Field(default=8 * 2**30, gt=0)

@@ -11,13 +11,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app import logs
 from app.db.session import Database
-from app.queue import DISTILL_QUEUE, HOUSEKEEPING_QUEUE, Bell
+from app.queue import DELIVERY_QUEUE, DISTILL_QUEUE, HOUSEKEEPING_QUEUE, Bell
 from app.settings import Settings
 from migrations import why_not
 from worker.devices import slot_count
 from worker.sandbox import walls
 
-_HOUSEKEEPERS = 2
+_HOUSEKEEPERS = 3
+"""One of them at most sends to webhooks: `worker.postman`."""
 _LOOK_AGAIN_SECONDS = 1.0
 _SAY_SO_EVERY = 10
 
@@ -68,7 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     roles = parser.add_subparsers(dest="role", required=True, metavar="ROLE")
     roles.add_parser("distill", help="run distillation jobs: one a CUDA device, or STILLHOUSE_SLOTS at once")
-    roles.add_parser("housekeeping", help="inspect uploads, and sweep up every STILLHOUSE_SWEEP_SECONDS")
+    roles.add_parser(
+        "housekeeping", help="inspect uploads, send to webhooks, and sweep up every STILLHOUSE_SWEEP_SECONDS"
+    )
     return parser
 
 
@@ -112,17 +115,21 @@ def _distill(settings: Settings) -> list[str]:
 def _housekeeping(settings: Settings) -> list[str]:
     # The schedule lives in memory: after a restart everything is due again soon, and there is no file to lose.
     beat = ["--beat", "--scheduler=celery.beat:Scheduler"]
-    return [*_worker("housekeeping", HOUSEKEEPING_QUEUE, settings), f"--concurrency={_HOUSEKEEPERS}", *beat]
+    return [
+        *_worker("housekeeping", f"{HOUSEKEEPING_QUEUE},{DELIVERY_QUEUE}", settings),
+        f"--concurrency={_HOUSEKEEPERS}",
+        *beat,
+    ]
 
 
-def _worker(role: str, queue: str, settings: Settings) -> list[str]:
+def _worker(role: str, queues: str, settings: Settings) -> list[str]:
     node = f"{role}-{uuid.uuid4().hex[:8]}@%h"  # unique: several workers may share a host
     quiet = ["--without-gossip", "--without-mingle"]  # workers have nothing to say to one another
     quiet += [] if settings.flower else ["--without-heartbeat"]  # which is for monitors
     return [
         "--quiet",
         "worker",
-        f"--queues={queue}",
+        f"--queues={queues}",
         f"--hostname={node}",
         "--pool=prefork",
         f"--loglevel={settings.log_level.upper()}",

@@ -9,7 +9,7 @@ from app.db.session import Database
 from app.queue import Bell
 from app.settings import Settings
 from app.store import Store
-from worker import inspector, supervisor
+from worker import inspector, postman, supervisor
 from worker.devices import take_slot
 from worker.drain import Drain
 from worker.janitor import Janitor
@@ -53,6 +53,14 @@ async def inspect(settings: Settings, shutdown: Shutdown) -> int:
     with shutdown.sets(stop):
         async with open_house(settings) as house:
             return await inspector.inspect(house.database, house.store, settings, stop)
+
+
+async def deliver(settings: Settings, shutdown: Shutdown) -> int:
+    """Send what is due to webhooks; return how many tries were made."""
+    stop = asyncio.Event()
+    with shutdown.sets(stop):
+        async with open_house(settings) as house:
+            return await postman.deliver(house.database, settings, stop)
 
 
 async def sweep_up(settings: Settings) -> dict[str, int]:

@@ -9,7 +9,6 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Literal
 
 from obstore.exceptions import BaseError
 from sqlalchemy.exc import SQLAlchemyError
@@ -20,12 +19,13 @@ from app.db.session import Database
 from app.files import orphans
 from app.inspections import service as inspections
 from app.jobs import blocked, upkeep
-from app.queue import Bell
+from app.queue import Bell, Kind
 from app.retention import service as retention
 from app.retention.repository import Rule, rules
 from app.settings import Settings
 from app.store import Store
 from app.uploads.reception import Reception
+from app.webhooks import deliveries
 from app.workers import service as workers
 from worker import folders
 from worker.lease import OUTAGES
@@ -60,6 +60,7 @@ class Janitor:
             "workers": self._once(workers.forget_lost),
             "jobs rung": self._ring("distill", upkeep.ring_again),
             "inspections rung": self._ring("inspect", inspections.ring_again),
+            "deliveries rung": self._ring("deliver", deliveries.ring_again),
             "job directories": lambda: folders.sweep_jobs(self._database, settings),
             "inspection directories": lambda: folders.sweep_inspections(settings),
             **{f"retention of {rule.kind}": self._remove(rule) for rule in rules(settings)},
@@ -87,9 +88,7 @@ class Janitor:
     def _remove(self, rule: Rule) -> Part:
         return lambda: retention.remove(self._database, rule)
 
-    def _ring(
-        self, kind: Literal["distill", "inspect"], ring: Callable[[AsyncSession, float, int, int], Awaitable[int]]
-    ) -> Part:
+    def _ring(self, kind: Kind, ring: Callable[[AsyncSession, float, int, int], Awaitable[int]]) -> Part:
         seconds = self._settings.ring_again_seconds
 
         async def part() -> int:

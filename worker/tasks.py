@@ -21,6 +21,12 @@ def inspect(_hint: str = "") -> None:
     asyncio.run(errands.inspect(Settings(), shutdown))
 
 
+@celery.task(name="stillhouse.deliver")  # type: ignore[untyped-decorator]
+def deliver(_hint: str = "") -> None:
+    """Send events to webhooks until none is due."""
+    asyncio.run(errands.deliver(Settings(), shutdown))
+
+
 @celery.task(name="stillhouse.sweep_up")  # type: ignore[untyped-decorator]
 def sweep_up() -> None:
     """Do the janitor's work once."""

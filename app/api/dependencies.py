@@ -17,6 +17,7 @@ from app.contract.errors import BadRequest
 from app.db.session import Database
 from app.settings import Settings
 from app.store import Store
+from app.webhooks.receivers import Receivers
 
 
 def _database(request: Request) -> Database:
@@ -29,6 +30,10 @@ def _store(request: Request) -> Store:
 
 def _settings(request: Request) -> Settings:
     return cast("Settings", request.app.state.settings)
+
+
+def _receivers(request: Request) -> Receivers:
+    return cast("Receivers", request.app.state.receivers)
 
 
 SCHEME = "api_key"
@@ -60,6 +65,7 @@ AdminOnly = Security(_admin, scopes=[Scope.ADMIN.value])
 DatabaseDep = Annotated[Database, Depends(_database)]
 StoreDep = Annotated[Store, Depends(_store)]
 SettingsDep = Annotated[Settings, Depends(_settings)]
+ReceiversDep = Annotated[Receivers, Depends(_receivers)]
 Tenant = Annotated[str, Depends(_tenant)]
 
 

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.dependencies import DatabaseDep, SettingsDep
 from app.contract.states import JobState
+from app.contract.webhooks import DeliveryState, DisabledBy
 from app.db.session import Database
 from app.operations.service import Numbers, numbers
 
@@ -95,7 +96,7 @@ class Installation(Collector):
     def collect(self) -> Iterator[Metric]:
         yield GaugeMetricFamily("stillhouse_database_up", "Whether the database answered.", float(bool(self._found)))
         if self._found:
-            for family in (_jobs, _queue, _oldest, _lost, _slots, _busy, _steps, _samples):
+            for family in (_jobs, _queue, _oldest, _lost, _slots, _busy, _steps, _samples, _deliveries, _disabled):
                 yield family(self._found)
             yield from _gpus(self._found)
 
@@ -163,3 +164,13 @@ def _samples(found: Numbers) -> Metric:
     text = "Samples that the jobs that run train on each second, together."
     together = sum(pace.samples_per_second for pace in found.paces)
     return GaugeMetricFamily("stillhouse_samples_per_second", text, together)
+
+
+def _deliveries(found: Numbers) -> Metric:
+    counts = ((state.value, found.deliveries_by_state.get(state.value, 0)) for state in DeliveryState)
+    return _gauge("webhook_deliveries", "Stored deliveries to webhooks.", "state", counts)
+
+
+def _disabled(found: Numbers) -> Metric:
+    counts = ((why.value, found.webhooks_disabled.get(why.value, 0)) for why in DisabledBy)
+    return _gauge("webhooks_disabled", "Webhooks that are disabled, by why.", "by", counts)

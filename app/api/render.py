@@ -1,11 +1,12 @@
 """Rows as resources."""
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from app.contract import accounts, resources
-from app.contract.explained import FAILURES, REJECTIONS, remedy
+from app.contract import accounts, resources, webhooks
+from app.contract.explained import DELIVERIES, FAILURES, REJECTIONS, remedy
 from app.contract.states import BlockedBy, JobState, RejectionCode
 from app.db import tables
 
@@ -117,3 +118,30 @@ def _key(row: tables.ApiKey) -> dict[str, Any]:
 def audit_entry(row: tables.AuditEntry) -> accounts.AuditEntry:
     same = ("id", "operation", "subjects", "request_id", "created_at")
     return accounts.AuditEntry(account=row.tenant_id, key=row.key_id, **{name: getattr(row, name) for name in same})
+
+
+def webhook(row: tables.Webhook) -> webhooks.Webhook:
+    return webhooks.Webhook(**_webhook(row))
+
+
+def new_webhook(row: tables.Webhook) -> webhooks.NewWebhook:
+    return webhooks.NewWebhook(secret=row.secret, **_webhook(row))
+
+
+def _webhook(row: tables.Webhook) -> dict[str, Any]:
+    same = ("id", "name", "url", "events", "enabled", "disabled_by", "failing_since", "version", "created_at")
+    return {name: getattr(row, name) for name in same}
+
+
+def delivery(row: tables.WebhookDelivery) -> webhooks.Delivery:
+    error = row.attempts[-1]["error"] if row.attempts else None
+    return webhooks.Delivery.model_validate(
+        {
+            **{name: getattr(row, name) for name in ("id", "type", "state", "attempts", "created_at")},
+            "webhook": row.webhook_id,
+            "event": row.event_id,
+            "payload": json.loads(row.body),
+            "next_attempt_at": row.next_attempt_at if row.state == webhooks.DeliveryState.PENDING else None,
+            "help": remedy(DELIVERIES, error) if error else "",
+        }
+    )

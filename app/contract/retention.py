@@ -7,7 +7,8 @@ class Removal(Resource):
     """What is due of one kind."""
 
     kind: str
-    """checkpoints, soft_targets, jobs, models, datasets, files: rows. orphans, set_aside: stored bytes."""
+    """checkpoints, soft_targets, webhook_deliveries, jobs, models, datasets, files: rows. orphans, set_aside: stored
+    bytes."""
     reason: str
     """The rule, with its setting."""
     count: int

@@ -17,7 +17,7 @@ class Role(StrEnum):
     DISTILL = "distill"
     """It takes distillation jobs."""
     HOUSEKEEPING = "housekeeping"
-    """It inspects uploads and sweeps up."""
+    """It inspects uploads, sends to webhooks, and sweeps up."""
 
 
 class WorkerState(StrEnum):

@@ -5,11 +5,25 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.tables import Account, ApiKey, Artifact, AuditEntry, Dataset, File, Job, Model, Upload
+from app.db.tables import (
+    Account,
+    ApiKey,
+    Artifact,
+    AuditEntry,
+    Dataset,
+    File,
+    Job,
+    Model,
+    Upload,
+    Webhook,
+    WebhookDelivery,
+)
 
-Row = TypeVar("Row", File, Upload, Model, Dataset, Job, Artifact)
-ListedRow = TypeVar("ListedRow", File, Upload, Model, Dataset, Job, Artifact, Account, ApiKey, AuditEntry)
-VersionedRow = TypeVar("VersionedRow", Model, Dataset, Job)
+Row = TypeVar("Row", File, Upload, Model, Dataset, Job, Artifact, Webhook, WebhookDelivery)
+ListedRow = TypeVar(
+    "ListedRow", File, Upload, Model, Dataset, Job, Artifact, Webhook, WebhookDelivery, Account, ApiKey, AuditEntry
+)
+VersionedRow = TypeVar("VersionedRow", Model, Dataset, Job, Webhook)
 
 
 class OwnedRepository(Generic[Row]):

@@ -312,6 +312,51 @@ class Worker(Base):
     seen_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now())
 
 
+class Webhook(_Owned, Base):
+    """Where an account wants to be told of its jobs."""
+
+    __tablename__ = "webhooks"
+    __table_args__ = (Index(None, "tenant_id", "id"),)
+
+    name: Mapped[str | None] = mapped_column(String(200))
+    url: Mapped[str] = mapped_column(Text)
+    events: Mapped[list[str]] = mapped_column(Json)
+    secret: Mapped[str] = mapped_column(String(100))
+    old_secret: Mapped[str | None] = mapped_column(String(100))
+    """Signs beside the new one until `old_secret_until`."""
+    old_secret_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    enabled: Mapped[bool] = mapped_column(default=True)
+    disabled_by: Mapped[str | None] = mapped_column(String(16))
+    failing_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    version: Mapped[int] = mapped_column(Integer, default=1)
+
+
+class WebhookDelivery(_Owned, Base):
+    """An event on its way to a webhook: written in the transaction of what it tells of."""
+
+    __tablename__ = "webhook_deliveries"
+    __table_args__ = (
+        Index(None, "webhook_id", "id"),
+        Index(None, "state", "next_attempt_at"),
+        Index(None, "created_at"),
+    )
+
+    webhook_id: Mapped[str] = mapped_column(Id, ForeignKey("webhooks.id", ondelete="CASCADE"))
+    event_id: Mapped[str] = mapped_column(Id)
+    type: Mapped[str] = mapped_column(String(32))
+    body: Mapped[str] = mapped_column(Text)
+    """JSON, as it is signed and sent."""
+    state: Mapped[str] = mapped_column(String(16))
+    attempt: Mapped[int] = mapped_column(Integer, default=0)
+    """Fencing token: counts the tries that were begun."""
+    failures: Mapped[int] = mapped_column(Integer, default=0)
+    """Tries that failed since it was last asked for."""
+    attempts: Mapped[list[dict[str, Any]]] = mapped_column(Json, default=list)
+    """`app.contract.webhooks.Attempt` of the last ones."""
+    next_attempt_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """While it is being tried: when that is given up for lost."""
+
+
 class IdempotencyKey(Base):
     """The answer that a request with this key got, committed together with what it did."""
 

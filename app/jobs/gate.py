@@ -1,4 +1,5 @@
-"""The one gate through which a job changes its state: a compare-and-swap together with its event."""
+"""The one gate through which a job changes its state: a compare-and-swap together with its event, and what webhooks
+are told of it."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +13,7 @@ from app.db.base import db_now
 from app.db.tables import Job, JobEvent
 from app.jobs.repository import JobRepository
 from app.models import students
+from app.webhooks import outbox
 
 
 class ChangedMeanwhile(Conflict):
@@ -41,6 +43,7 @@ async def transition(session: AsyncSession, job: Job, to: JobState, **changes: A
     if to in TERMINAL and to is not JobState.SUCCEEDED:
         await students.stay_away(session, job, to)
     await session.refresh(job)
+    await outbox.announce(session, job, to)
 
 
 def expiry(spec: dict[str, Any]) -> db_now | None:

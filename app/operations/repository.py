@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.contract.states import LEASED, JobState
 from app.contract.workers import DeviceUse, Role
 from app.db.base import db_now
-from app.db.tables import Job, JobEvent, Worker
+from app.db.tables import Job, JobEvent, Webhook, WebhookDelivery, Worker
 
 _LEASED = [state.value for state in LEASED]
 _NEWEST_EVENTS = 64
@@ -55,6 +55,17 @@ class OperationsRepository:
     async def attempts_lost(self) -> int:
         """Return how many attempts of the jobs that are stored ended with a lost worker or a crashed engine."""
         return await self.session.scalar(select(func.coalesce(func.sum(Job.losses), 0))) or 0
+
+    async def deliveries_by_state(self) -> dict[str, int]:
+        query = select(WebhookDelivery.state, func.count().label("deliveries")).group_by(WebhookDelivery.state)
+        return {row.state: row.deliveries for row in await self.session.execute(query)}
+
+    async def webhooks_disabled(self) -> dict[str, int]:
+        """Return how many webhooks are disabled, by why."""
+        query = select(Webhook.disabled_by, func.count().label("webhooks")).where(~Webhook.enabled)
+        return {
+            row.disabled_by: row.webhooks for row in await self.session.execute(query.group_by(Webhook.disabled_by))
+        }
 
     async def held(self) -> dict[str, int]:
         """Return how many jobs each slot holds, by its name: its worker's, a slash, and its process id."""

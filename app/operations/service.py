@@ -31,6 +31,9 @@ class Numbers:
     gpus: dict[tuple[str, str], DeviceUse]
     """By host and number; several workers may see the same one."""
     paces: Sequence[Pace]
+    deliveries_by_state: dict[str, int]
+    webhooks_disabled: dict[str, int]
+    """By why."""
 
 
 async def numbers(session: AsyncSession, lost_after: float) -> Numbers:
@@ -44,6 +47,8 @@ async def numbers(session: AsyncSession, lost_after: float) -> Numbers:
         slots_by_host=_by_host((await repository.slots(lost_after)).items()),
         gpus={(_host(worker), use.gpu): use for worker, use in await repository.devices(lost_after)},
         paces=_paces(await repository.last_steps()),
+        deliveries_by_state=await repository.deliveries_by_state(),
+        webhooks_disabled=await repository.webhooks_disabled(),
     )
 
 

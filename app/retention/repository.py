@@ -22,10 +22,10 @@ from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from app.contract.states import TERMINAL, InspectionState, JobState
 from app.db.base import db_now
-from app.db.tables import Artifact, Checkpoint, Dataset, File, Job, JobModel, Model, SoftTargets
+from app.db.tables import Artifact, Checkpoint, Dataset, File, Job, JobModel, Model, SoftTargets, WebhookDelivery
 from app.settings import Settings
 
-Ruled = type[Checkpoint | SoftTargets | Job | Model | Dataset | File]
+Ruled = type[Checkpoint | SoftTargets | WebhookDelivery | Job | Model | Dataset | File]
 _RETRIED = [JobState.FAILED.value, JobState.EXPIRED.value]
 _OVER = [state.value for state in TERMINAL]
 
@@ -45,7 +45,11 @@ class Rule:
 
 def rules(settings: Settings) -> list[Rule]:
     """Return the rules that are switched on, in the order in which they are applied."""
-    always = [_checkpoints(settings.failed_seconds), _soft_targets(settings.soft_target_seconds)]
+    always = [
+        _checkpoints(settings.failed_seconds),
+        _soft_targets(settings.soft_target_seconds),
+        _deliveries(settings.webhook_delivery_seconds),
+    ]
     jobs = [_jobs(settings.keep_jobs_seconds)] if settings.keep_jobs_seconds else []
     unused = settings.keep_unused_seconds
     return [*always, *jobs, *([_models(unused), _datasets(unused), _files(unused)] if unused else [])]
@@ -65,6 +69,14 @@ def _soft_targets(seconds: float) -> Rule:
         "soft_targets",
         f"that no job has asked for in {seconds:.0f} s (STILLHOUSE_SOFT_TARGET_SECONDS)",
         SoftTargets, SoftTargets.key, SoftTargets.size, SoftTargets.used_at <= db_now(-seconds),
+    )  # fmt: skip
+
+
+def _deliveries(seconds: float) -> Rule:
+    return Rule(
+        "webhook_deliveries",
+        f"older than {seconds:.0f} s (STILLHOUSE_WEBHOOK_DELIVERY_SECONDS)",
+        WebhookDelivery, WebhookDelivery.id, literal(0), WebhookDelivery.created_at <= db_now(-seconds),
     )  # fmt: skip
 
 

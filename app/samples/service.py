@@ -1,7 +1,8 @@
-"""Sample resources, so that every example in Swagger UI runs: Fisher's irises, a teacher of them, and four jobs.
+"""Sample resources, so that every example in Swagger UI runs: Fisher's irises, a teacher of them, four jobs, a webhook.
 
 They appear when the OpenAPI document is first asked for, under ids that never change. The files were made by
-`examples/make_samples.py`. What has a *spare* is there to be deleted or cancelled.
+`examples/make_samples.py`. What has a *spare* is there to be deleted or cancelled. The webhook leads nowhere: its host
+has a name that nobody can have (RFC 6761), so nothing leaves this installation unasked.
 """
 
 import base64
@@ -19,14 +20,16 @@ from app.contract.states import InspectionState
 from app.contract.students import Student
 from app.contract.training import AdamW, Training
 from app.contract.transfer import Splits, Tensors
+from app.contract.webhooks import TEST, DeliveryState, WebhookEvent
 from app.db.base import DEFAULT_TENANT, db_now
 from app.db.session import Database, doorbells
-from app.db.tables import Dataset, File, Job, Model, Upload
+from app.db.tables import Dataset, File, Job, Model, Upload, Webhook, WebhookDelivery
 from app.jobs import service as jobs
 from app.jobs import wishes
 from app.jobs.leases import artifact_id
 from app.queue import Doorbell
 from app.store import Store
+from app.webhooks import signing
 
 
 def _id(prefix: str, number: int) -> str:
@@ -38,6 +41,9 @@ UPLOAD, SPARE_UPLOAD = _id("upl", 1), _id("upl", 2)
 MODEL, SPARE_MODEL = _id("mdl", 1), _id("mdl", 2)
 DATASET, SPARE_DATASET = _id("ds", 1), _id("ds", 2)
 JOB, SPARE_JOB, CANCELLED_JOB, PAUSED_JOB = (_id("job", number) for number in (1, 2, 3, 4))
+WEBHOOK, SPARE_WEBHOOK = _id("whk", 1), _id("whk", 2)
+DELIVERY = _id("dlv", 1)
+RECEIVER = "https://receiver.invalid/stillhouse"
 ARTIFACT = artifact_id(JOB, "report", "report.json")
 SIZE = Path(__file__).with_name("teacher.safetensors").stat().st_size
 DESCRIBED = f"filename {base64.b64encode(b'iris-teacher.safetensors').decode()}"
@@ -63,7 +69,8 @@ async def ensure(database: Database, store: Store, max_parameters: int) -> None:
     """Put the samples there that are missing."""
     async with database.reading() as session:
         present = [await session.get(Job, job_id) for job_id in (JOB, PAUSED_JOB)]
-    if all(present):
+        delivery = await session.get(WebhookDelivery, DELIVERY)
+    if all(present) and delivery:
         return
     teacher, data = await _put(store, "teacher.safetensors"), await _put(store, "transfer_set.safetensors")
     try:
@@ -71,6 +78,7 @@ async def ensure(database: Database, store: Store, max_parameters: int) -> None:
             await _add_files(session, teacher, data)
             await _add_registered(session)
             await _add_jobs(session, max_parameters)
+            await _add_webhooks(session)
     except IntegrityError:  # another process was faster
         return
 
@@ -122,3 +130,25 @@ async def _add_jobs(session: AsyncSession, max_parameters: int) -> None:
         await jobs.submit(session, DEFAULT_TENANT, spec(), max_parameters, job_id=job_id)
         if wish:
             await wish(session, DEFAULT_TENANT, job_id)
+
+
+async def _add_webhooks(session: AsyncSession) -> None:
+    """Put webhooks there that are told of what hardly happens, and a test that somebody sent to one before."""
+    for webhook_id in (WEBHOOK, SPARE_WEBHOOK):
+        if await session.get(Webhook, webhook_id) is None:
+            session.add(_webhook(webhook_id))
+    await session.flush()
+    body = f'{{"type":"{TEST}","timestamp":"2026-01-01T00:00:00Z","data":{{"webhook":"{WEBHOOK}"}}}}'
+    await session.merge(
+        WebhookDelivery(
+            id=DELIVERY, tenant_id=DEFAULT_TENANT, webhook_id=WEBHOOK, event_id=_id("evt", 1), type=TEST, body=body,
+            state=DeliveryState.FAILED.value, attempts=[], attempt=0, failures=0,
+        )
+    )  # fmt: skip
+
+
+def _webhook(webhook_id: str) -> Webhook:
+    events = [WebhookEvent.JOB_EXPIRED.value]
+    return Webhook(
+        id=webhook_id, tenant_id=DEFAULT_TENANT, name="sample", url=RECEIVER, events=events, secret=signing.new_secret()
+    )  # fmt: skip

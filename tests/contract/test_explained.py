@@ -11,6 +11,7 @@ import pytest
 import stillhouse
 from app.contract import errors, explained, job_file
 from app.contract.states import BlockedBy, FailureCode, RejectionCode, StopReason
+from app.contract.webhooks import DeliveryError, DisabledBy
 from stillhouse.commands import following
 from stillhouse.errors import ServiceError, StillhouseError
 
@@ -47,6 +48,8 @@ def exit_statuses() -> set[str]:
         (explained.WAITS, set(BlockedBy)),
         (explained.STOPS, set(StopReason)),
         (explained.REJECTIONS, set(RejectionCode)),
+        (explained.DELIVERIES, set(DeliveryError)),
+        (explained.DISABLED, set(DisabledBy)),
         (explained.CLIENT, raised_by_the_client()),
         (explained.EXITS, exit_statuses()),
     ],

@@ -1,5 +1,6 @@
 """Real workers: `python -m worker` in processes of their own."""
 
+import json
 import os
 import re
 import signal
@@ -19,7 +20,7 @@ def environment(settings: Settings, extra: Mapping[str, str] | None = None) -> d
     """Return what a worker of this service finds in its environment."""
     passed_on = {name: value for name, value in os.environ.items() if not name.startswith("STILLHOUSE_")}
     ours = {
-        f"STILLHOUSE_{name.upper()}": str(value)
+        f"STILLHOUSE_{name.upper()}": json.dumps(value) if isinstance(value, list) else str(value)
         for name, value in settings.model_dump(exclude={"s3_secret_access_key"}).items()
         if name in settings.model_fields_set
     }

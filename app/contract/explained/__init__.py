@@ -6,11 +6,12 @@ from app.contract.explained.exits import EXITS
 from app.contract.explained.http import PROBLEMS
 from app.contract.explained.inspections import REJECTIONS
 from app.contract.explained.jobs import FAILURES, STOPS, WAITS
+from app.contract.explained.webhooks import DELIVERIES, DISABLED
 
-SECTIONS = (PROBLEMS, FAILURES, WAITS, STOPS, REJECTIONS, CLIENT, EXITS)
+SECTIONS = (PROBLEMS, FAILURES, WAITS, STOPS, REJECTIONS, DELIVERIES, DISABLED, CLIENT, EXITS)
 
 __all__ = [
-    "CLIENT", "EXITS", "FAILURES", "PROBLEMS", "REJECTIONS", "SECTIONS", "STOPS", "WAITS",
+    "CLIENT", "DELIVERIES", "DISABLED", "EXITS", "FAILURES", "PROBLEMS", "REJECTIONS", "SECTIONS", "STOPS", "WAITS",
     "Explained", "Section", "remedy",
 ]  # fmt: skip
 
