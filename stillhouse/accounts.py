@@ -61,7 +61,7 @@ class Keys:
 
         Raises Conflict where it is over or was replaced already.
         """
-        return self._transport.send(calls.rotate(_id(key), grace_seconds))
+        return self._transport.send(calls.rotate(f"/v1/api_keys/{_id(key)}", NewApiKey, grace_seconds))
 
     def revoke(self, key: ApiKey | str) -> None:
         """Have a key refused from the next request on; safe to repeat."""

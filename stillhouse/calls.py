@@ -10,7 +10,6 @@ from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from app.contract import resources
-from app.contract.accounts import NewApiKey
 from app.contract.report import Report
 from app.contract.workers import Running, Worker
 
@@ -121,10 +120,15 @@ def undrain(worker: str) -> Call[Worker]:
     return Call("POST", f"/v1/workers/{worker}/undrain", Worker.model_validate_json)
 
 
-def rotate(key: str, grace_seconds: int) -> Call[NewApiKey]:
-    """Return the replacement of a key. Never repeated: the answer that was lost has the only copy of the secret."""
+def rotate(path: str, shape: type[Shape], grace_seconds: int) -> Call[Shape]:
+    """Return the replacement of a secret. Never repeated: the answer that was lost has the only copy of the new one."""
     body = {"grace_seconds": grace_seconds}
-    return Call("POST", f"/v1/api_keys/{key}/rotate", NewApiKey.model_validate_json, body=body, repeatable=False)
+    return Call("POST", f"{path}/rotate", shape.model_validate_json, body=body, repeatable=False)
+
+
+def act(path: str, shape: type[Shape]) -> Call[Shape]:
+    """Return a POST without a body, of those that are safe to repeat."""
+    return Call("POST", path, shape.model_validate_json)
 
 
 def logs(job: str) -> Call[str]:

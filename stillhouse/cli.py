@@ -6,7 +6,19 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from stillhouse.commands import accounts, following, jobs, keeping, keys, results, serve, submit, uploads, workers
+from stillhouse.commands import (
+    accounts,
+    following,
+    jobs,
+    keeping,
+    keys,
+    results,
+    serve,
+    submit,
+    uploads,
+    webhooks,
+    workers,
+)
 from stillhouse.commands.terminal import refuse
 from stillhouse.errors import StillhouseError
 
@@ -68,6 +80,7 @@ app.command()(keeping.retention)
 app.command()(workers.workers)
 app.command()(workers.drain)
 app.command()(workers.undrain)
+app.add_typer(webhooks.app)
 app.add_typer(keys.app)
 app.add_typer(accounts.app)
 app.command("audit-log")(accounts.audit_log)

@@ -18,13 +18,15 @@ from stillhouse.keeping import Kept, place_of
 from stillhouse.models import Models
 from stillhouse.retry import RetryRules
 from stillhouse.transport import Transport
+from stillhouse.webhooks import Webhooks
 from stillhouse.workers import Workers
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 
 
 class Stillhouse:
-    """A connection to one service: `files`, `models`, `datasets`, `jobs`, `workers`, `keys`, `accounts`, `audit_log`.
+    """A connection to one service: `files`, `models`, `datasets`, `jobs`, `webhooks`, `workers`, `keys`, `accounts`,
+    `audit_log`.
 
     `url`: by default STILLHOUSE_URL, or this machine's port 8000. `api_key`: by default STILLHOUSE_API_KEY; sent to
     this service only, and shown nowhere. `timeout`: seconds without any answer after which a
@@ -50,6 +52,7 @@ class Stillhouse:
         self.datasets = Datasets(self._transport, self.files)
         self.jobs = Jobs(self._transport, progress=drawn)
         self.workers = Workers(self._transport)
+        self.webhooks = Webhooks(self._transport)
         self.accounts = Accounts(self._transport)
         self.keys = Keys(self._transport)
         self.audit_log = AuditLog(self._transport)
