@@ -114,7 +114,7 @@ async def test_by_default_everything_is_kept(house: House) -> None:
     [job_id] = await house.submit()
     await done(house, job_id)
     await age(house, Job, Model, Dataset, File)
-    assert await removed(house) == {"checkpoints": 0, "soft_targets": 0}
+    assert await removed(house) == {"checkpoints": 0, "soft_targets": 0, "webhook_deliveries": 0}
     assert await ids(house, Job) == {job_id}
 
 
