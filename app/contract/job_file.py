@@ -34,6 +34,8 @@ EXIT_DISK_FULL = 73
 goes on."""
 EXIT_STOPPED = 75
 """SIGTERM: a checkpoint was written, and the same directory goes on from there."""
+EXIT_PEER_LOST = 76
+"""Of one of several processes: another one has ended before its time, whose exit says why."""
 RESIDENT_BYTES = 4 * 2**30
 """A transfer set whose samples take more than this stays in its file and is read batch by batch."""
 
@@ -87,6 +89,7 @@ class JobFile(Contract):
     student: StudentInput
     transfer_set: TransferSetInput
     threads: int = Field(default=1, ge=1)
+    """Of torch, in each process of the job."""
     resident_bytes: int = Field(default=RESIDENT_BYTES, ge=0)
     """Samples that take more stay in their file; it changes nothing but speed."""
     max_parameters: int | None = Field(default=None, ge=1)

@@ -1,5 +1,6 @@
 """The job spec: everything a user says about one distillation job."""
 
+from math import ceil
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
@@ -15,6 +16,7 @@ from app.contract.teachers import Teacher
 from app.contract.training import Training
 from app.contract.views import Fresh, Views
 
+MOST_DEVICES = 16
 DatasetId = Annotated[str, StringConstraints(pattern=r"^ds_[0-9a-f]{32}$")]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 LabelText = Annotated[str, StringConstraints(min_length=1, max_length=100)]
@@ -57,6 +59,9 @@ class JobSpec(Contract):
     seed: int = Field(default=0, ge=0, lt=2**32)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """`auto` takes a CUDA device where the worker has one."""
+    devices: int = Field(default=1, ge=1, le=MOST_DEVICES)
+    """How many devices of one host the job is made for. Each learns from its share of every batch, which is cut into
+    micro-batches for that, as many for each device: the gradients stay those of the whole batch."""
     priority: int = Field(default=0, ge=-100, le=100)
     """Jobs of higher priority are taken first."""
     max_attempts: int = Field(default=3, ge=1, le=20)
@@ -103,11 +108,28 @@ class JobSpec(Contract):
             )
         return seconds
 
+    @field_validator("devices")
+    @classmethod
+    def _share_a_batch(cls, devices: int, info: ValidationInfo) -> int:
+        training = info.data.get("training")
+        if training and training.batch_size and (reason := training.refuses_devices(devices, training.batch_size)):
+            raise ValueError(reason)
+        return devices
+
     @model_validator(mode="after")
     def _learns_from_what_is_kept(self) -> Self:
         if reason := self.soft_targets.refuses(self.terms):
             raise ValueError(reason)
         return self
+
+    def unsaid(self) -> set[str]:
+        """Return fields younger than hashes of specs, where they say nothing: left out, older hashes hold."""
+        return {"devices"} if self.devices == 1 else set()
+
+    @property
+    def micro_batches(self) -> int:
+        """Into how many parts each batch is cut: at least `accumulation`, and as many for each device."""
+        return ceil(self.training.accumulation / self.devices) * self.devices
 
     @property
     def objectives(self) -> tuple[tuple[str, tuple[ObjectiveTerm, ...]], ...]:

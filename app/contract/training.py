@@ -76,3 +76,9 @@ class Training(Contract):
         if self.batch_size is None or self.batch_size <= rows:
             return None
         return f"a batch of {self.batch_size:,} is larger than the training part, which has {rows:,} samples"
+
+    def refuses_devices(self, devices: int, rows: int) -> str | None:
+        """Return why a batch of `rows` to train on cannot be shared out among so many devices, or None."""
+        if devices <= self.batch(rows):
+            return None
+        return f"a batch of {self.batch(rows):,} samples cannot be shared out among {devices} devices"

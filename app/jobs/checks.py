@@ -129,6 +129,15 @@ def _reads(spec: JobSpec, named: Named) -> Iterator[Problem]:
         yield Problem(pointer="/student/preprocessing", detail=f"the student cannot read: {refusal}{owner}")
 
 
+def _batches(spec: JobSpec, rows: int) -> Iterator[Problem]:
+    if not rows:
+        yield Problem(pointer="/transfer_set", detail="the transfer set leaves no samples to train on")
+    elif refusal := spec.training.refuses_rows(rows):
+        yield Problem(pointer="/training/batch_size", detail=refusal)
+    elif refusal := spec.training.refuses_devices(spec.devices, rows):
+        yield Problem(pointer="/devices", detail=refusal)
+
+
 def _fits_data(spec: JobSpec, named: Named) -> Iterator[Problem]:
     found = inspected(named.dataset)
     if found is None or found.sample_shape is None:
@@ -144,10 +153,8 @@ def _fits_data(spec: JobSpec, named: Named) -> Iterator[Problem]:
             f"{student.classes - 1}"
         )
         yield Problem(pointer="/transfer_set", detail=detail)
-    if not (rows := found.splits.get("train", 0)):
-        yield Problem(pointer="/transfer_set", detail="the transfer set leaves no samples to train on")
-    elif refusal := spec.training.refuses_rows(rows):
-        yield Problem(pointer="/training/batch_size", detail=refusal)
+    rows = found.splits.get("train", 0)
+    yield from _batches(spec, rows)
     for pointer, detail in teachable.refusals_of_rows(spec, rows):
         yield Problem(pointer=pointer, detail=detail)
     yield from _labels(spec, *_to_learn_from(named, found))

@@ -34,7 +34,7 @@ _NOT_ABOUT_THE_STUDENT = {"name", "labels", "priority", "max_attempts", "control
 
 def spec_hash(spec: JobSpec) -> str:
     """Return the SHA-256 of what determines the student: equal hashes ask for the same training."""
-    told = spec.model_dump(mode="json", exclude=_NOT_ABOUT_THE_STUDENT)
+    told = spec.model_dump(mode="json", exclude=_NOT_ABOUT_THE_STUDENT | spec.unsaid())
     return hashlib.sha256(json.dumps(told, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 

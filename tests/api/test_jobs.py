@@ -1,5 +1,7 @@
 """Jobs over HTTP: submit, look, change, cancel, list."""
 
+import hashlib
+import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +12,8 @@ import pytest
 
 from app.contract.errors import Problem
 from app.contract.inspection import DatasetInspection, ModelInspection
+from app.contract.spec import JobSpec
+from app.jobs.service import spec_hash
 from tests.api.conftest import STUDENT, TEACHER, House, running
 
 
@@ -71,6 +75,7 @@ HUGE = {**MLP, "hidden": [65536, 65536]}
         ({"classes": 7}, {}, "/transfer_set", "labels up to 6"),
         ({"labelled": 0}, {"objective": [{"kind": "hard_target"}]}, "/objective/0", "needs labels"),
         ({}, {"objective": [{"kind": "pseudo_label"}]}, "/objective/0", "looks at unlabelled samples"),
+        ({}, {"devices": 10}, "/devices", "a batch of 9 samples cannot be shared out among 10"),
         ({}, {"training": {"batch_size": 1000}}, "/training/batch_size", "larger than the training part, which has"),
         ({"labelled": 0}, {"objective": [{"kind": "annealed_target"}]}, "/objective/0", "needs labels"),
     ],
@@ -169,9 +174,18 @@ def test_the_hash_is_of_what_determines_the_student(house: House) -> None:
     spec = house.ready()
     hashes = [
         house.client.post("/v1/jobs/validate", json={**spec, **changes}).json()["spec_hash"]
-        for changes in ({}, {"name": "x", "labels": {"a": "b"}, "priority": 3}, {"seed": 1})
+        for changes in ({}, {"name": "x", "labels": {"a": "b"}, "priority": 3}, {"seed": 1}, {"devices": 2})
     ]
-    assert hashes[0] == hashes[1] != hashes[2]
+    assert hashes[0] == hashes[1]
+    assert len(set(hashes)) == 3
+
+
+def test_a_field_younger_than_hashes_leaves_them_as_they_were(house: House) -> None:
+    spec = JobSpec.model_validate(house.ready())
+    beside = {"name", "labels", "priority", "max_attempts", "control", "export", "max_pending"}
+    before = spec.model_dump(mode="json", exclude=beside | {"devices"})
+    text = json.dumps(before, sort_keys=True, separators=(",", ":"))
+    assert spec_hash(spec) == hashlib.sha256(text.encode()).hexdigest()
 
 
 def test_a_job_waits_for_its_inspections(house: House) -> None:

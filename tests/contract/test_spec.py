@@ -38,6 +38,14 @@ def test_the_least_spec_has_defaults_that_work() -> None:
 
 
 @pytest.mark.parametrize(
+    ("devices", "accumulation", "parts"), [(1, 1, 1), (1, 3, 3), (2, 1, 2), (2, 3, 4), (4, 8, 8), (3, 4, 6)]
+)
+def test_each_device_gets_as_many_micro_batches(devices: int, accumulation: int, parts: int) -> None:
+    spec = JobSpec.model_validate(document(devices=devices, training={"accumulation": accumulation}))
+    assert spec.micro_batches == parts
+
+
+@pytest.mark.parametrize(
     ("changes", "pointer", "words"),
     [
         ({"transfer_st": DATASET}, "/transfer_st", "did you mean 'transfer_set'?"),
@@ -55,6 +63,12 @@ def test_the_least_spec_has_defaults_that_work() -> None:
         ({"generations": 2, "student": {"model": MODEL}}, "/generations", "starts from fresh weights"),
         ({"training": {"epochs": 0}}, "/training/epochs", "greater than or equal to 1"),
         ({"training": {"epochs": 10**9}}, "/training/epochs", "less than or equal to"),
+        ({"devices": 17}, "/devices", "less than or equal to 16"),
+        (
+            {"devices": 4, "training": {"batch_size": 3}},
+            "/devices",
+            "a batch of 3 samples cannot be shared out among 4",
+        ),
         ({"training": {"batch_size": 0}}, "/training/batch_size", "greater than or equal to 1"),
         ({"teacher": "resnet"}, "/teacher", "pattern"),
         ({"teacher": {"members": []}}, "/teacher/members", "at least 2"),

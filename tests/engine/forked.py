@@ -22,7 +22,7 @@ _CONTEXT.set_forkserver_preload([
 
 def start(folder: Path) -> ForkServerProcess:
     """Start the engine on a job's directory, its log in log.txt."""
-    return spawn(_run, folder)
+    return spawn(run, folder)
 
 
 def spawn(target: Callable[..., None], *arguments: Any) -> ForkServerProcess:
@@ -38,7 +38,8 @@ def log_to(folder: Path) -> None:
     os.dup2(log, 2)
 
 
-def _run(folder: Path) -> None:
+def run(folder: Path) -> None:
+    """Be the engine, and end with it."""
     from worker.engine.__main__ import main
 
     log_to(folder)

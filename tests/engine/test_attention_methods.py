@@ -246,6 +246,11 @@ def queue_of(objective: Objective) -> Queue:
     return found
 
 
+def itself(value_B: Tensor) -> Tensor:
+    """All that there is of a batch, where one process has it."""
+    return value_B
+
+
 def test_the_newest_take_the_place_of_the_oldest() -> None:
     term = term_of("similarity_distribution", size=7)
     objective = made(term, *of_vectors(3, 0))
@@ -254,12 +259,14 @@ def test_the_newest_take_the_place_of_the_oldest() -> None:
     for seed in range(3):
         student, teacher = of_vectors(3, seed)
         objective(batch_of(student, teacher))
+        objective.stepped(itself)
         seen += list(nn.functional.normalize(teacher["logits"].value, dim=1))
         expected = list(first)
         for number, embedding in enumerate(seen):
             expected[number % 7] = embedding
         torch.testing.assert_close(queue.places_QD, torch.stack(expected))
     objective(batch_of(*of_vectors(20, 5)))  # more than there is room for
+    objective.stepped(itself)
     newest = nn.functional.normalize(of_vectors(20, 5)[1]["logits"].value[-7:], dim=1)
     torch.testing.assert_close(queue.places_QD.sort(0).values, newest.sort(0).values)
 
@@ -273,6 +280,8 @@ def test_all_parts_of_a_batch_see_the_same_queue() -> None:
         cut = [slice(0, 2), slice(2, 4), slice(4, 6)]
         found = [parts(batch_of(rows_of(student, rows), rows_of(teacher, rows), 6))[0] for rows in cut]
         torch.testing.assert_close(torch.stack(found).sum(), expected)
+        whole.stepped(itself)
+        parts.stepped(itself)
         torch.testing.assert_close(queue_of(parts).places_QD, queue_of(whole).places_QD)
 
 

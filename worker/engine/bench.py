@@ -2,14 +2,12 @@
 
 import hashlib
 import json
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -23,7 +21,7 @@ from app.contract.soft_targets import kept_classes, key_of
 from app.contract.states import FailureCode
 from app.contract.training import EarlyStopping
 from worker.engine import build
-from worker.engine.checkpoint import Checkpoints
+from worker.engine.checkpoint import Checkpoints, Found
 from worker.engine.data import class_order
 from worker.engine.data.units import samples_at_once
 from worker.engine.evaluate import Evaluator
@@ -31,6 +29,8 @@ from worker.engine.failures import EngineFailure, Refused
 from worker.engine.inputs import check, load_network, load_transfer_set, without_labels
 from worker.engine.networks import blueprint, key_maps, trial
 from worker.engine.networks.initial import initialise
+from worker.engine.parallel import random_states
+from worker.engine.parallel.ranks import Ranks
 from worker.engine.report import surroundings
 from worker.engine.reporter import Reporter
 from worker.engine.run import TrainingRun
@@ -53,6 +53,7 @@ from worker.engine.training.outcome import Outcome
 from worker.engine.training.plan import Plan, with_budget
 from worker.engine.training.precision import resolve
 from worker.engine.training.runtime import Runtime
+from worker.engine.training.seeds import seed_all
 from worker.engine.training.trace import Trace
 from worker.engine.views.augmented import Views
 from worker.engine.views.preparation import Preparation
@@ -68,14 +69,18 @@ _OF_THE_HOST = ("threads", "halvings", "resident_bytes", "max_parameters", "targ
 class Bench:
     """Everything laid out for the runs of one job. Raises EngineFailure where it does not go together."""
 
-    def __init__(self, folder: Path, job: JobFile, reporter: Reporter, stop: StopSignal) -> None:
+    def __init__(
+        self, folder: Path, job: JobFile, reporter: Reporter, stop: StopSignal, ranks: Ranks | None = None
+    ) -> None:
         self.folder, self.job, self.reporter, self.stop = folder, job, reporter, stop
+        self.ranks = ranks or Ranks(stop)
         trial.check_built(job)
         _check_export(job)
         self.looks = folder / "cache" / "looks.json"
         """Where the teachers' looks are counted."""
         self.runtime = Runtime(job.spec.max_runtime)
-        self.device = build.device(job.spec.device)
+        self.device = build.device(job.spec.device, self.ranks.size)
+        _check_ranks(job, self.ranks)
         self.precision = resolve(job.spec.training.precision, self.device)
         self.teachers = [load_network(folder, teacher, "teacher", self.device) for teacher in job.teachers]
         weights = job.student.weights
@@ -106,18 +111,20 @@ class Bench:
             self.transfer_set,
             self.student_sight,
             stop,
+            self.ranks,
             self.plan.batch_size,
             classes,
             embedding=embedding,
             halvings=job.halvings,
         )
-        made_on = surroundings.exactness(self.device, self.precision)
+        made_on = surroundings.exactness(self.device, self.precision, self.ranks.size)
         self.checkpoints = Checkpoints(folder / "checkpoints", self.fingerprint, made_on)
 
     @cached_property
     def fingerprint(self) -> str:
         """Names the work: inputs and all settings that shape the result."""
-        settings = self.job.model_dump(mode="json", exclude={**dict.fromkeys(_OF_THE_HOST, True), "spec": _COSMETIC})
+        own = _COSMETIC | self.job.spec.unsaid()
+        settings = self.job.model_dump(mode="json", exclude={**dict.fromkeys(_OF_THE_HOST, True), "spec": own})
         digests = [source.sha256 for source in (*self.teachers, *([self.stored] if self.stored else []))]
         text = json.dumps([settings, digests, self.transfer_set.sha256], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -145,7 +152,8 @@ class Bench:
             return SoftTargets(where, rows_N, keeps, predict, self.stop.check, its_units, at_once)
 
         predict = self._ensemble().logits
-        return Targets(self.views, predict, rows, units, open_store, looks, self._tell, coarse=top is not None)
+        given = rows, units, open_store, looks, self._tell, self.ranks
+        return Targets(self.views, predict, *given, coarse=top is not None)
 
     def _place(self, key: str) -> Place:
         made_on = surroundings.exactness(self.device, "fp32")  # whatever the student computes with
@@ -221,7 +229,8 @@ class Bench:
         """Return a training at its start, or at its newest intact checkpoint. `before`: what the last one left."""
         training, plan = self.job.spec.training, lesson.plan
         state = self._fresh_state(lesson, before)
-        self._resume(lesson, state)
+        found = self._resume(lesson, state)
+        random_states.take_own(self.ranks, found.tensors, found.numbers, lesson.seed(self.job.spec.seed))
         return TrainingRun(
             lesson=lesson,
             settings=training,
@@ -238,10 +247,10 @@ class Bench:
             evaluator=self.evaluator,
             checkpoints=self.checkpoints,
             reporter=self.reporter,
-            stop=self.stop,
             precision=self.precision,
             share=share,
             runtime=self.runtime,
+            ranks=self.ranks,
         )
 
     def _stopping(self, lesson: Lesson) -> EarlyStopping | None:
@@ -253,13 +262,13 @@ class Bench:
 
     def _fresh_state(self, lesson: Lesson, before: Outcome | None) -> TrainState:
         # Student and control start alike: the same seed gives the same initial weights and the same dropout.
-        _seed(self.job.spec.seed)
+        seed_all(self.job.spec.seed)
         network = build.network(self.job.student.architecture).to(self.device)
         stored = self.stored.network if self.stored else None
         initialise(network, self.job.spec.student, stored, self.teachers[0].network)
         build.laid_out(network, self.job.student.architecture)
         if lesson.place:
-            _seed(lesson.seed(self.job.spec.seed))
+            seed_all(lesson.seed(self.job.spec.seed))
         objective = build.objective(lesson.terms, self._settler(network)).to(self.device)
         if before:
             network.load_state_dict(before.weights)
@@ -295,7 +304,8 @@ class Bench:
             where = self._place(self.targets_key(number, taps=names))
             return SoftTargets(where, rows_N, kept, predict, self.stop.check)
 
-        return TeacherFeatures(ears, self.views, rows_N, open_store, self.job.spec.soft_targets.feature_bytes)
+        budget = self.job.spec.soft_targets.feature_bytes
+        return TeacherFeatures(ears, self.views, rows_N, open_store, budget, self.ranks)
 
     def _settler(self, student: nn.Module) -> Settler:
         learning = self.job.student.architecture, student, self.student_sight
@@ -315,18 +325,19 @@ class Bench:
         members = zip(self.job.teachers, self.teachers, self.teacher_sights, strict=True)
         return [(teacher.architecture, stored.network, sight) for teacher, stored, sight in members]
 
-    def _resume(self, lesson: Lesson, state: TrainState) -> None:
+    def _resume(self, lesson: Lesson, state: TrainState) -> Found:
         found = self.checkpoints.load(lesson.name)
         if found.corrupt:
             instead = f"training goes on from step {found.numbers['step']}" if found.numbers else "training starts over"
             self.reporter.report(Notice(text=f"Checkpoints are damaged ({', '.join(found.corrupt)}): {instead}."))
         if not found.numbers:
-            return
+            return found
         state.restore(found.tensors, found.numbers)
         self.reporter.report(Resumed(run=lesson.run, stage=lesson.stage, step=state.step))
         if found.elsewhere:
             text = f"The checkpoint was made on {found.elsewhere}: the student may differ in its last bits."
             self.reporter.report(Notice(text=text))
+        return found
 
     def _taking_part(self, terms: tuple[ObjectiveTerm, ...]) -> tuple[ObjectiveTerm, ...]:
         able, notice = taking_part(terms, self.transfer_set)
@@ -353,7 +364,7 @@ def _check_export(job: JobFile) -> None:
         raise EngineFailure(FailureCode.INVALID_SPEC, f"The student's key map cannot be used. {refusal}") from refusal
 
 
-def _seed(seed: int) -> None:
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.manual_seed(seed)
+def _check_ranks(job: JobFile, ranks: Ranks) -> None:
+    if ranks.size not in {1, job.spec.devices}:
+        text = f"The job asks for {job.spec.devices} devices, and was started as {ranks.size} processes."
+        raise EngineFailure(FailureCode.INVALID_SPEC, text)

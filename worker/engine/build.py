@@ -27,12 +27,15 @@ _OPTIMIZERS: dict[str, type[torch.optim.SGD] | type[torch.optim.AdamW]] = {
 }
 
 
-def device(wanted: str) -> torch.device:
-    """Return the device of a spec's word; `auto` is CUDA where there is one."""
+def device(wanted: str, processes: int = 1) -> torch.device:
+    """Return the device of a spec's word; `auto` is CUDA where there is one. Each of the processes has its own."""
     if wanted == "cuda" and not torch.cuda.is_available():
         raise EngineFailure(FailureCode.DEVICE_UNAVAILABLE, "The job asks for CUDA, and this host has no CUDA device.")
     if wanted == "auto":
         wanted = "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted == "cuda" and torch.cuda.device_count() < processes:
+        text = f"The job asks for {processes} devices, and sees {torch.cuda.device_count()} of CUDA here."
+        raise EngineFailure(FailureCode.DEVICE_UNAVAILABLE, text)
     return torch.device(wanted)
 
 

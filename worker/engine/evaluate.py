@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from worker.engine.data.units import samples_at_once
 from worker.engine.inputs import TransferSet
 from worker.engine.networks.modes import evaluating
+from worker.engine.parallel.ranks import Ranks
 from worker.engine.report import calibration
 from worker.engine.report.embedding_scores import nearness
 from worker.engine.stop import StopSignal
@@ -30,6 +31,7 @@ class Evaluator:
         transfer_set: TransferSet,
         sight: Sight,
         stop: StopSignal,
+        ranks: Ranks,
         batch_size: int,
         classes: int,
         *,
@@ -41,7 +43,7 @@ class Evaluator:
         self.transfer_set = transfer_set
         self.sight = sight
         """As the student sees it."""
-        self._stop = stop
+        self._stop, self._ranks = stop, ranks
         at_once = min(max(batch_size, _BATCH), samples_at_once(transfer_set.units, classes))
         self._batch = max(at_once >> halvings, 1)
 
@@ -52,12 +54,20 @@ class Evaluator:
             return self.collect(lambda rows_B: units.among(rows_B, network(self.sight.plain(rows_B))), part)
 
     def collect(self, predict: Predict, part: str) -> Tensor:
-        """Return what `predict` says (N, C) of a part's rows. Raises Stopped."""
-        found = []
-        for rows_B in torch.split(self.rows(part), self._batch):
-            self._stop.check()
-            found.append(predict(rows_B))
-        return torch.cat(found)
+        """Return what `predict` says (N, C) of a part's rows; each process of the job asks a share. Raises Stopped."""
+        batches = torch.split(self.rows(part), self._batch)
+        spread = len(batches) >= self._ranks.size  # else each has time for all
+        mine = self._ranks.share(batches) if spread else batches
+
+        def look() -> Tensor:
+            found = []
+            for rows_B in mine:
+                self._stop.check()
+                found.append(predict(rows_B))
+            return torch.cat(found)
+
+        said_NC = self._ranks.together(look)
+        return self._ranks.gather(said_NC) if spread else said_NC
 
     def rows(self, part: str) -> Tensor:
         """Return a part's rows, on the device."""

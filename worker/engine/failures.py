@@ -3,7 +3,8 @@
 Exception
 ├── EngineFailure   the job failed, with the code that users see
 ├── Refused         an upload or input that does not fit, with a sentence for each problem
-└── Stopped         SIGTERM: the same directory goes on later
+├── Stopped         SIGTERM: the same directory goes on later
+└── PeerLost        another process of the job has ended, or hangs
 """
 
 from app.contract.disks import no_room
@@ -29,6 +30,10 @@ class Refused(Exception):
 
 class Stopped(Exception):
     """A stop was asked for."""
+
+
+class PeerLost(Exception):
+    """Another process of the job does not answer any more: it says why, not we."""
 
 
 def failure_of(error: BaseException) -> EngineFailure:

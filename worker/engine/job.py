@@ -14,6 +14,7 @@ from worker.engine import build
 from worker.engine.bench import Bench
 from worker.engine.checkpoint import Corrupt
 from worker.engine.data.samples import Inputs
+from worker.engine.parallel.ranks import Ranks
 from worker.engine.published import onnx_export, publication
 from worker.engine.published.distilled import Distilled
 from worker.engine.report import surroundings
@@ -26,9 +27,9 @@ from worker.engine.training.lessons import Lesson, Progress
 from worker.engine.training.outcome import Outcome, Outcomes, learnt_by, outcome_of
 
 
-def run_job(folder: Path, job: JobFile, reporter: Reporter, stop: StopSignal) -> None:
-    """Train, evaluate and publish into `out/`. Raises EngineFailure or Stopped."""
-    bench = Bench(folder, job, reporter, stop)
+def run_job(folder: Path, job: JobFile, reporter: Reporter, stop: StopSignal, ranks: Ranks | None = None) -> None:
+    """Train, evaluate and publish into `out/`. Raises EngineFailure, Stopped or PeerLost."""
+    bench = Bench(folder, job, reporter, stop, ranks)
     if job.spec.export.onnx:
         # Before anything is trained: what the exporter cannot do should not be found out hours later.
         onnx_export.export(build.network(job.student.architecture), _real_inputs(bench))
@@ -43,6 +44,8 @@ def run_job(folder: Path, job: JobFile, reporter: Reporter, stop: StopSignal) ->
             no_control = "max_runtime was reached before the control was trained."
         else:
             trained[lesson.name] = found
+    if not bench.ranks.leave():
+        return
     born = [trained[run_of_generation(number, job.spec.generations)] for number in range(1, job.spec.generations + 1)]
     reporter.report(PhaseEntered(phase=Phase.EVALUATING))
     report = _report(bench, born, trained, no_control)
@@ -111,9 +114,13 @@ def _trained(bench: Bench, lesson: Lesson, before: Outcome | None, progress: Pro
     reason = training.train()
     learnt = learnt_by(training.state, before) if lesson.stage else {}  # after the main training nothing goes on
     outcome = outcome_of(training.state, reason, learnt)
+    if bench.ranks.leads:
+        outcomes.save(lesson.name, outcome, training.state.curves)
+        bench.checkpoints.clear(lesson.name)
+    bench.ranks.wait()
+    if not bench.ranks.leads:
+        outcome = outcomes.load(lesson.name) or outcome  # all go on from what the leader has kept
     bench.runtime.spend(outcome.seconds)
-    outcomes.save(lesson.name, outcome, training.state.curves)
-    bench.checkpoints.clear(lesson.name)
     return outcome
 
 

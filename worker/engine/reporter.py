@@ -5,7 +5,9 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from app.contract.events import EngineEvent
+from pydantic import ValidationError
+
+from app.contract.events import EngineEvent, Failed
 
 log = logging.getLogger("stillhouse.engine")
 
@@ -26,6 +28,31 @@ class Reporter:
     def close(self) -> None:
         with suppress(OSError):  # what is left is what a full disk did not take before, and that was told
             self._file.close()
+
+
+class Aside(Reporter):
+    """Of a process that does not lead its job: it keeps to itself all but its failure, which the leader tells."""
+
+    def __init__(self, path: Path) -> None:
+        """`path`: where a failure is left."""
+        self._path = path
+        path.unlink(missing_ok=True)
+
+    def report(self, event: EngineEvent) -> None:
+        if isinstance(event, Failed):
+            self._path.parent.mkdir(exist_ok=True)
+            self._path.write_text(event.model_dump_json())
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+def failure_aside(folder: Path) -> Failed | None:
+    """Return the first failure that a process has left in a folder."""
+    for path in sorted(folder.glob("*.failed")):
+        with suppress(OSError, ValidationError):
+            return Failed.model_validate_json(path.read_bytes())
+    return None
 
 
 def _drop_half_line(path: Path) -> None:

@@ -3,7 +3,7 @@
 import math
 import time
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor, nn
@@ -16,9 +16,10 @@ from worker.engine.data.samples import Inputs
 from worker.engine.evaluate import Evaluator, metrics
 from worker.engine.failures import Stopped
 from worker.engine.inputs import TransferSet
+from worker.engine.parallel import random_states, steps
+from worker.engine.parallel.ranks import Ranks
 from worker.engine.reporter import Reporter
 from worker.engine.state import TrainState
-from worker.engine.stop import StopSignal
 from worker.engine.taps.listener import Features, Listener
 from worker.engine.teachers.kept import Kept
 from worker.engine.teachers.targets import Targets
@@ -61,12 +62,13 @@ class TrainingRun:
     evaluator: Evaluator
     checkpoints: Checkpoints
     reporter: Reporter
-    stop: StopSignal
     precision: Precision
     share: tuple[float, float]
     """The part of the job's progress that is this lesson's: where it begins and ends."""
     runtime: Runtime
     """What earlier lessons have left of the job's time."""
+    ranks: Ranks
+    """The processes that make the same steps, each on its share of every batch."""
     phase: Phase | None = None
     since: float = field(default_factory=time.monotonic)
     """Up to when time is counted."""
@@ -86,7 +88,7 @@ class TrainingRun:
         reason = StopReason.COMPLETED
         try:
             while self.state.epoch < self.plan.epochs:
-                if early_stopping.exhausted(self.stopping, self.state):
+                if self.stopping and self.ranks.any(early_stopping.exhausted(self.stopping, self.state)):
                     reason = StopReason.EARLY_STOP
                     break
                 whole = self.train_epoch()
@@ -104,14 +106,14 @@ class TrainingRun:
         """Make the epoch's remaining steps, at least one; return whether there was time for all."""
         self._prepare_targets()
         for index_B in self.plan.rest_of_epoch(self.state.epoch, self.state.step):
-            if self.state.step and self._seconds_left() <= 0:
+            if self.state.step and self._time_is_up():
                 break
             self.trace.add(self._step(index_B))
             self.state.step += 1
             self.samples += len(index_B)
             if self.trace.full:
                 self._log()
-            self.stop.check()
+            self.ranks.check()
         self.window += self._count_time()
         return self.state.step == (self.state.epoch + 1) * self.plan.steps_per_epoch
 
@@ -121,8 +123,8 @@ class TrainingRun:
         _set_learning_rate(optimizer, position.of(self.lesson.optimizer.learning_rate))
         labels_U, _ = self._labels(index_B)
         whole = len(labels_U), self.transfer_set.count_labelled(labels_U)
-        values_K: Tensor | None = None
-        for part_B in self.plan.micro_batches(index_B):
+        values_K = torch.zeros(len(self.objective.names), device=self.plan.device)
+        for part_B in self.ranks.share(self.plan.micro_batches(index_B)):
             look = self.views.look(part_B, self.view)
             labels_U, blend = self._labels(part_B)
             inputs = self.sight.of(look)
@@ -135,13 +137,13 @@ class TrainingRun:
             batch = Batch(student_UC.float(), teacher_UC, labels_U, *whole, position, blend, top, features, asked)
             loss, share_K = self.objective(batch)
             loss.backward()
-            values_K = share_K if values_K is None else values_K + share_K
+            values_K += share_K
+        steps.bring_together(self.ranks, self._parameters, values_K, self._statistics)
         if self.settings.clip_norm is not None:
-            torch.nn.utils.clip_grad_norm_(self._parameters(), self.settings.clip_norm)
+            torch.nn.utils.clip_grad_norm_(self._parameters, self.settings.clip_norm)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        self.objective.stepped()
-        assert values_K is not None
+        self.objective.stepped(self.ranks.gather)
         return values_K
 
     def _ask(self, index_B: Tensor, inputs: Inputs, network: nn.Module) -> Tensor:
@@ -174,7 +176,7 @@ class TrainingRun:
                 early_stopping.observe(self.stopping, self.state, found)
         self.state.epoch += 1
         self._count_time()
-        if time.monotonic() - self.saved >= self.settings.checkpoint_seconds:
+        if self.ranks.any(time.monotonic() - self.saved >= self.settings.checkpoint_seconds):
             self._keep()
 
     def _evaluate(self) -> dict[str, float]:
@@ -234,7 +236,12 @@ class TrainingRun:
         self._require_finite()
         self.targets.flush()
         lesson, step = self.lesson, self.state.step
-        sha256 = self.checkpoints.save(lesson.name, step, self.state.tensors(), self.state.numbers())
+        tensors, numbers = random_states.of_others(self.ranks)
+        self.saved = time.monotonic()
+        if not self.ranks.leads:
+            return
+        kept = {**self.state.tensors(), **tensors}, {**self.state.numbers(), **numbers}
+        sha256 = self.checkpoints.save(lesson.name, step, *kept)
         self.saved = time.monotonic()
         self.reporter.report(Checkpoint(run=lesson.run, stage=lesson.stage, step=step, sha256=sha256))
 
@@ -246,12 +253,12 @@ class TrainingRun:
 
     def _prepare_targets(self) -> None:
         """Let the teacher look at all that this epoch shows, once; with fresh views it looks at each batch."""
-        if self.objective.needs_outputs and not self.targets.complete(self.view):
+        if self.objective.needs_outputs and self.ranks.any(not self.targets.complete(self.view)):
             self._enter(Phase.TEACHER_PASS)
             if not self.targets.comes_again(self.view):
                 return
             self.targets.fill(self.view, self._looked)
-        if not self.teacher_features.complete(self.view):
+        if self.ranks.any(not self.teacher_features.complete(self.view)):
             self._enter(Phase.TEACHER_PASS)
             self.teacher_features.fill(self.view, self._looked)
         self._count_time()
@@ -269,6 +276,9 @@ class TrainingRun:
         if phase != self.phase:
             self.reporter.report(PhaseEntered(phase=phase, run=self.lesson.run, stage=self.lesson.stage))
             self.phase = phase
+
+    def _time_is_up(self) -> bool:
+        return self.runtime.limited and self.ranks.any(self._seconds_left() <= 0)
 
     def _seconds_left(self) -> float:
         return self.runtime.left - self.state.seconds - (time.monotonic() - self.since)
@@ -288,6 +298,11 @@ class TrainingRun:
         """The number of the view that this epoch sees."""
         return self.views.number(self.plan.first_epoch + self.state.epoch)
 
+    @cached_property
+    def _statistics(self) -> list[Tensor]:
+        return [] if self.ranks.size == 1 else steps.statistics(self.state.network, self.objective)
+
+    @cached_property
     def _parameters(self) -> list[Tensor]:
         return [tensor for group in self.state.optimizer.param_groups for tensor in group["params"]]
 

@@ -62,7 +62,7 @@ class TrainState:
             kept |= {f"optimizer.{number}.{slot}": value for slot, value in slots.items() if value is not None}
         if self.best:
             kept |= {f"best.{name}": tensor for name, tensor in self.best.weights.items()}
-        return kept | _random_tensors()
+        return kept | random_tensors()
 
     def numbers(self) -> dict[str, Any]:
         """Return everything else as plain data."""
@@ -73,7 +73,7 @@ class TrainState:
             "best": {"epoch": self.best.epoch, "value": self.best.value} if self.best else None,
             "seconds": self.seconds,
             "curves": self.curves.state(),
-            "random": _random_numbers(),
+            "random": random_numbers(),
         }
 
     def restore(self, tensors: Tensors, numbers: Mapping[str, Any]) -> None:
@@ -92,7 +92,7 @@ class TrainState:
         self.seconds = numbers["seconds"]
         self.best = Best(**numbers["best"], weights=under(tensors, "best")) if numbers["best"] else None
         self.curves.restore(numbers["curves"])
-        _restore_random(tensors, numbers["random"])
+        restore_random(tensors, numbers["random"])
 
     def weights(self) -> Tensors:
         """Return a copy of the network's weights on the CPU."""
@@ -121,17 +121,19 @@ def _laid_like(parameter: Tensor, slots: Tensors) -> Tensors:
     }
 
 
-def _random_tensors() -> Tensors:
+def random_tensors() -> Tensors:
+    """Return the states of all random numbers, as far as they are tensors."""
     states = {"random.torch": torch.get_rng_state()}
     # The words of the Mersenne twisters; what else they hold are numbers.
     states["random.python"] = torch.tensor(random.getstate()[1], dtype=torch.int64)
     states["random.numpy"] = torch.from_numpy(_numpy_state()[1].astype(np.int64))
     if torch.cuda.is_available():
-        states |= {f"random.cuda.{number}": state for number, state in enumerate(torch.cuda.get_rng_state_all())}
+        states["random.cuda.0"] = torch.cuda.get_rng_state()  # of the device that is used, whatever its number
     return states
 
 
-def _random_numbers() -> dict[str, Any]:
+def random_numbers() -> dict[str, Any]:
+    """Return the rest of them."""
     version, _, gauss = random.getstate()
     name, _, position, has_gauss, cached = _numpy_state()
     return {"python": [version, gauss], "numpy": [name, int(position), int(has_gauss), float(cached)]}
@@ -143,13 +145,13 @@ def _numpy_state() -> tuple[str, NDArray[np.uint32], int, int, float]:
     return state
 
 
-def _restore_random(tensors: Tensors, numbers: Mapping[str, Any]) -> None:
+def restore_random(tensors: Tensors, numbers: Mapping[str, Any]) -> None:
+    """Let random numbers go on from these states."""
     torch.set_rng_state(tensors["random.torch"])
     version, gauss = numbers["python"]
     random.setstate((version, tuple(tensors["random.python"].tolist()), gauss))
     name, position, has_gauss, cached = numbers["numpy"]
     words = tensors["random.numpy"].numpy().astype(np.uint32)
     np.random.set_state((name, words, position, has_gauss, cached))
-    cuda = under(tensors, "random.cuda")
-    if cuda and torch.cuda.device_count() == len(cuda):
-        torch.cuda.set_rng_state_all([cuda[str(number)] for number in range(len(cuda))])
+    if "random.cuda.0" in tensors and torch.cuda.is_available():
+        torch.cuda.set_rng_state(tensors["random.cuda.0"])

@@ -30,6 +30,10 @@ class StopSignal:
         """Raise Stopped if a stop was asked for."""
         if self.requested:
             raise Stopped
+        self.show()
+
+    def show(self) -> None:
+        """Show that this process lives."""
         if self.pulse and monotonic() - self._shown >= _PULSE_SECONDS:
             self._shown = monotonic()
             with suppress(OSError):

@@ -1,7 +1,14 @@
 """Exit statuses of the commands."""
 
 from app.contract.explained.entry import Explained, Section
-from app.contract.job_file import EXIT_DISK_FULL, EXIT_DONE, EXIT_FAILED, EXIT_OUT_OF_MEMORY, EXIT_STOPPED
+from app.contract.job_file import (
+    EXIT_DISK_FULL,
+    EXIT_DONE,
+    EXIT_FAILED,
+    EXIT_OUT_OF_MEMORY,
+    EXIT_PEER_LOST,
+    EXIT_STOPPED,
+)
 
 EXITS = Section(
     "Exit statuses",
@@ -33,6 +40,10 @@ EXITS = Section(
         f"engine-{EXIT_STOPPED}": Explained(
             "It was asked to stop (SIGTERM, Ctrl-C) and wrote a checkpoint.",
             "Run the same command: it goes on from there.",
+        ),
+        f"engine-{EXIT_PEER_LOST}": Explained(
+            "One of a job's several processes: another one has ended, or has not answered for 15 minutes.",
+            "The log has the reason, if that one could say it. Run the same command: it goes on from its checkpoint.",
         ),
         "service-1": Explained(
             "Not started, or the schema not changed; the last line says why: no broker set, a schema of another "

@@ -14,6 +14,7 @@ from worker.engine.taps.feature import Feature
 from worker.engine.terms.batch import Batch
 from worker.engine.terms.joint import Joint, Setting
 from worker.engine.terms.negatives import Negatives
+from worker.engine.terms.objective import Gather
 from worker.engine.terms.pieces import in_pieces
 
 _DIRECTIONS, _REMEMBERED = 256, 4096
@@ -50,12 +51,6 @@ class Loss(nn.Module):
 
         return batch.held.mean(self.joints, contrast, self.term.part)
 
-    def stepped(self) -> None:
-        """Remember what was said of the samples of the step."""
-        for contrast in self.contrasts:
-            assert isinstance(contrast, _Contrast)
-            contrast.remember()
-
 
 class _Contrast(nn.Module):
     """One pair of taps: two embeddings, and what is remembered of both for each training sample."""
@@ -85,12 +80,14 @@ class _Contrast(nn.Module):
             self._said.append((places_B, said_BSD.detach()))
         return said_BSD
 
-    def remember(self) -> None:
-        """Move the memory towards what was said since the last time; before that, gradients still want it as it was."""
-        kept = self._term.momentum
-        for places_B, said_BSD in self._said:
-            moved_SBD = kept * self.memory_SRD[:, places_B] + (1 - kept) * said_BSD.transpose(0, 1)
-            self.memory_SRD.index_copy_(1, places_B, normalize(moved_SBD, dim=2))
+    def stepped(self, gather: Gather) -> None:
+        """Move the memory towards what was said in this step; before that, gradients still want it as it was."""
+        kept, (_, _, dimensions) = self._term.momentum, self.memory_SRD.shape
+        nothing = self.memory_SRD.new_empty(0, dtype=torch.int64), self.memory_SRD.new_empty(0, 2, dimensions)
+        places, said = zip(nothing, *self._said, strict=True)
+        places_B, said_BSD = gather(torch.cat(places)), gather(torch.cat(said))
+        moved_SBD = kept * self.memory_SRD[:, places_B] + (1 - kept) * said_BSD.transpose(0, 1)
+        self.memory_SRD.index_copy_(1, places_B, normalize(moved_SBD, dim=2))
         self._said.clear()
 
     def value(self, said_BSD: Tensor, chosen_BC: Tensor) -> Tensor:

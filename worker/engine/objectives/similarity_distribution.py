@@ -10,6 +10,7 @@ from worker.engine.terms.adapters import Adapter
 from worker.engine.terms.batch import Batch
 from worker.engine.terms.divergences import divergence
 from worker.engine.terms.joint import Joint, Setting
+from worker.engine.terms.objective import Gather
 from worker.engine.terms.relations import directions
 
 
@@ -36,7 +37,7 @@ class Loss(nn.Module):
                 for found_BD, temperature in zip((taught_BD, learnt_BD), temperatures, strict=True)
             ]
             if self.training:
-                self._queues[place].put(taught_BD, whole=batch.samples)
+                self._queues[place].put(taught_BD)
             return divergence(*said)
 
         return batch.held.mean(self.joints, apart, self.term.part)
@@ -53,19 +54,21 @@ class Queue(nn.Module):
         self.register_buffer("places_QD", directions(torch.randn(size, joint.teacher.channels)))
         self.register_buffer("oldest", torch.zeros((), dtype=torch.int64))
         self._waiting: list[Tensor] = []
-        """Of an accumulated batch that is not complete. None at the end of a step, so checkpoints do without."""
+        """Of the step that is being made. None between two steps, so checkpoints do without."""
 
     def forward(self, found_BD: Tensor, taught_BD: Tensor) -> Tensor:
         """Return how similar they are to the teacher's of the same sample, and to all in the queue (B, 1 + Q)."""
         own_B1 = (found_BD * taught_BD).sum(1, keepdim=True)
         return torch.cat([own_B1, found_BD @ self.places_QD.T], dim=1)
 
-    def put(self, taught_BD: Tensor, *, whole: int) -> None:
-        """Queue a micro-batch, once all `whole` samples of its batch are there: all are to see the same queue."""
+    def put(self, taught_BD: Tensor) -> None:
+        """Queue a micro-batch, once the step is made: all of its batch are to see the same queue."""
         self._waiting.append(taught_BD.detach())
-        if sum(map(len, self._waiting)) < whole:
-            return
-        newest_BD, size = torch.cat(self._waiting), len(self.places_QD)
+
+    def stepped(self, gather: Gather) -> None:
+        """Take in what waits."""
+        size = len(self.places_QD)
+        newest_BD = gather(torch.cat([self.places_QD[:0], *self._waiting]))
         self._waiting.clear()
         newest_BD = newest_BD[-size:]
         # A new tensor, since autograd still holds the old one; by index, so that nothing waits for the device.

@@ -37,10 +37,11 @@ def _peak_resident() -> int | None:
     return int(found[0]) * 1024 if found else None
 
 
-def exactness(device: torch.device, precision: Precision) -> str:
+def exactness(device: torch.device, precision: Precision, processes: int = 1) -> str:
     """Return what the bits of a training depend on beside its spec."""
     found = hardware(device)
-    return f"torch {torch.__version__}, {found.device}, {found.threads} threads, {found.processor}, {precision}"
+    told = f"torch {torch.__version__}, {found.device}, {found.threads} threads, {found.processor}, {precision}"
+    return told if processes == 1 else f"{told}, {processes} processes"
 
 
 def versions() -> dict[str, str]:

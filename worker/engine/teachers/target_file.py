@@ -108,7 +108,8 @@ class TargetFile:
         """Give the file, of which every block is there, its name."""
         if _same(self._descriptor, self._partial):
             self.flush()
-            self._partial.replace(self._path)
+            with suppress(FileNotFoundError):  # another process has just done it
+                self._partial.replace(self._path)
 
     def _checksum(self, block: int) -> int:
         found, rows = 0, self.form.rows_of(block)

@@ -15,6 +15,7 @@ from app.contract.report import SoftTargetUse
 from app.contract.views import PLAIN
 from worker.engine.checkpoint import write_bytes
 from worker.engine.data.units import Units
+from worker.engine.parallel.ranks import Ranks
 from worker.engine.teachers.kept import Kept
 from worker.engine.teachers.soft_targets import SoftTargets
 from worker.engine.views.augmented import Look, Views
@@ -42,7 +43,7 @@ class Looks:
     def add(self, name: str, computed: int = 0, reused: int = 0) -> None:
         """Count looks of one store."""
         entry = self._known.setdefault(name, [0, 0])
-        self._known[name] = [entry[0] + computed, entry[1] + reused]
+        self._known[name] = [entry[0] + computed, max(0, entry[1] + reused)]
 
     def of(self, name: str) -> int:
         """Return how many looks of a store are accounted for."""
@@ -70,6 +71,7 @@ class Targets:
         open_store: OpenStore,
         looks: Looks,
         notice: Callable[[str], None],
+        ranks: Ranks,
         *,
         coarse: bool,
     ) -> None:
@@ -77,13 +79,15 @@ class Targets:
 
         `coarse`: of the training part only the top classes are kept.
         """
-        self._coarse = coarse
+        self._coarse, self._ranks = coarse, ranks
         self._views, self._predict, self._open = views, predict, open_store
         self._looks, self._notice, self._units = looks, notice, units
         self._part_N = _numbered(rows)
         self._parts = tuple(rows)
         self._stores: dict[tuple[int, str, bool], Store] = {}
         self._counted: dict[tuple[int, str, bool], int] = {}
+        self._fresh = 0
+        """Looks at views that do not come again, not counted yet."""
 
     def comes_again(self, number: int) -> bool:
         """Return whether what the teacher says of a view can be kept."""
@@ -96,10 +100,10 @@ class Targets:
     def fill(self, number: int, told: Callable[[int], None]) -> None:
         """Have the teacher look at the whole training part under a view; `told` hears how many samples are done.
 
-        Raises Stopped.
+        Processes of a job share that: they meet on one file. Raises Stopped.
         """
         try:
-            self._store(number, _TRAIN).fill(told)
+            self._ranks.together(lambda: self._store(number, _TRAIN).fill(told))
         finally:
             self.flush()
 
@@ -110,7 +114,7 @@ class Targets:
         """
         if self.comes_again(look.number):
             return self._store(look.number, _TRAIN).read(look.rows_B)
-        self._looks.add("fresh", computed=len(look.rows_B))
+        self._fresh += len(look.rows_B)
         # A copy, because autograd keeps no tensor that was made in inference mode.
         return self._units.among(look.rows_B, self._predict(look, said or {}).clone())
 
@@ -138,14 +142,26 @@ class Targets:
         for store in self._stores.values():
             store.flush()
         self._count()
-        self._looks.keep()
+        if self._ranks.leads:
+            self._looks.keep()
 
     def _count(self) -> None:
+        """Count what all processes of the job have done since the last time."""
+        for done in self._ranks.tell(self._done()):
+            for name, computed in done.items():
+                self._looks.add(name, computed=computed)
         for place, store in self._stores.items():
-            name, new = _name(*place), store.computed - self._counted.get(place, 0)
+            others = store.present - self._looks.of(_name(*place))
+            # Fewer than it seemed, where another process of the job has made them.
+            self._looks.add(_name(*place), reused=others if self._ranks.size > 1 else max(0, others))
+
+    def _done(self) -> dict[str, int]:
+        found = {"fresh": self._fresh} if self._fresh else {}
+        for place, store in self._stores.items():
+            found[_name(*place)] = store.computed - self._counted.get(place, 0)
             self._counted[place] = store.computed
-            self._looks.add(name, computed=new)
-            self._looks.add(name, reused=max(0, store.present - self._looks.of(name)))
+        self._fresh = 0
+        return found
 
     def _store(self, number: int, part: str, *, whole: bool = False) -> Store:
         """Return a store; `whole` asks for all classes also where the training part keeps only the top ones."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from app.contract.architectures import Family
 from app.contract.views import PLAIN
 from worker.engine.data.samples import Inputs
+from worker.engine.parallel.ranks import Ranks
 from worker.engine.taps.feature import Feature
 from worker.engine.taps.listener import Listener
 from worker.engine.teachers.kept_features import Heard, KeptFeatures, Place, keepable
@@ -61,8 +62,11 @@ class Ears:
 class TeacherFeatures:
     """The features of a job's training part."""
 
-    def __init__(self, ears: Ears, views: Views, rows_N: Tensor, open_store: OpenStore, budget: int) -> None:
+    def __init__(
+        self, ears: Ears, views: Views, rows_N: Tensor, open_store: OpenStore, budget: int, ranks: Ranks
+    ) -> None:
         """`rows_N`: the part's rows, on the device. `budget`: bytes that may be kept of all views together."""
+        self._ranks = ranks
         self._ears, self._views, self._rows_N = ears, views, rows_N
         self._open, self._budget = open_store, budget
         self._stores: dict[int, Store] = {}
@@ -72,9 +76,9 @@ class TeacherFeatures:
         return not self._keeps(number) or self._store(number).complete
 
     def fill(self, number: int, told: Callable[[int], None]) -> None:
-        """Have the teachers look at the whole part under a view. Raises Stopped."""
+        """Have the teachers look at the whole part under a view; processes of a job share that. Raises Stopped."""
         try:
-            self._store(number).fill(told)
+            self._ranks.together(lambda: self._store(number).fill(told))
         finally:
             self.flush()
 

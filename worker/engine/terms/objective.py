@@ -1,6 +1,6 @@
 """The objective: named losses, added up. K = terms."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -10,12 +10,15 @@ from app.contract.objectives import Term
 from worker.engine.terms.batch import Batch
 from worker.engine.terms.joint import Joint
 
+Gather = Callable[[Tensor], Tensor]
+"""What this process has of a batch (B, ...) to what all of them have, in the order of the batch."""
+
 
 @runtime_checkable
 class Stepping(Protocol):
-    """A loss that remembers something of each optimiser step."""
+    """A part of a loss that remembers something of the samples of each optimiser step."""
 
-    def stepped(self) -> None: ...
+    def stepped(self, gather: Gather) -> None: ...
 
 
 @runtime_checkable
@@ -32,6 +35,7 @@ class Objective(nn.Module):
         super().__init__()
         self.terms = tuple(terms)
         self.losses = nn.ModuleDict(losses)
+        self._stepping = tuple(part for part in self.losses.modules() if isinstance(part, Stepping))
         self.names = (*losses, "loss")
         """Names of the values that `forward` returns."""
         self.needs_outputs = any("teacher" in term.needs and term.outputs for term in terms)
@@ -48,11 +52,10 @@ class Objective(nn.Module):
         total = torch.stack([weight * value for weight, value in zip(weights, values, strict=True)]).sum()
         return total, torch.stack([*values, total]).detach()
 
-    def stepped(self) -> None:
-        """Tell the losses that want to know that a step has been made."""
-        for loss in self.losses.values():
-            if isinstance(loss, Stepping):
-                loss.stepped()
+    def stepped(self, gather: Gather) -> None:
+        """Tell those that want to know that a step has been made."""
+        for part in self._stepping:
+            part.stepped(gather)
 
     def settle(self, network: nn.Module) -> None:
         """Have losses put into the student what they hold for it, before it is looked at."""

@@ -11,7 +11,7 @@ from worker.engine.failures import EngineFailure
 
 def micro_batches(job: JobFile, batch: int) -> int:
     """Return into how many parts a batch is cut. Raises EngineFailure where the last halving made them no smaller."""
-    wanted = job.spec.training.accumulation
+    wanted = job.spec.micro_batches
     if job.halvings and ceil(batch / (wanted << (job.halvings - 1))) == 1:
         text = "Memory ran out, and a micro-batch is a single sample already: take a smaller student, or a larger host."
         raise EngineFailure(FailureCode.OUT_OF_MEMORY, text)
@@ -32,7 +32,7 @@ def blamed(job: JobFile) -> Iterator[None]:
 
 def told(job: JobFile) -> str:
     """Return what a user should know of halved micro-batches."""
-    wanted = job.spec.training.accumulation
+    wanted = job.spec.micro_batches
     return (
         f"Memory ran out: each batch is cut into {wanted << job.halvings} micro-batches instead of {wanted}. The "
         "gradients stay those of the whole batch, but batch norms and terms that relate samples to one another see "

@@ -7,6 +7,7 @@ class Runtime:
     """What is left of it for the trainings to come, in seconds; without a limit there is no end."""
 
     def __init__(self, limit: float | None) -> None:
+        self.limited = limit is not None
         self.left = math.inf if limit is None else limit
 
     def spend(self, seconds: float) -> None:
