@@ -45,10 +45,15 @@ class _Operation:
         last = self.path.rsplit("/", 1)[1]
         return last if last in kinds else "".join(name for name, _ in _KIND.findall(self.path)[-1:])
 
-    def with_id(self, expression: str) -> dict[str, Any]:
-        """Return the link that leads here, where the expression finds the id of the path."""
+    @cached_property
+    def ids(self) -> list[str]:
+        """The parameters of its path."""
+        return [name for _, name in _KIND.findall(self.path)]
+
+    def with_ids(self, ids: dict[str, str]) -> dict[str, Any]:
+        """Return the link that leads here, by expressions that find the ids of the path."""
         headers = {one["name"]: one for one in self.described["parameters"] if one["in"] == "header"}
-        parameters = {_KIND.findall(self.path)[-1][1]: expression, **_FURTHER.get(self.id, {})}
+        parameters = {name: ids[name] for name in self.ids} | _FURTHER.get(self.id, {})
         if tus := headers.get("Tus-Resumable"):
             parameters["Tus-Resumable"] = tus["examples"]["tus"]["value"]
         return {"operationId": self.id, "parameters": parameters}
@@ -71,14 +76,17 @@ def add(document: dict[str, Any]) -> None:
     makeable = {one.kind(kinds) for one in operations if one.made}
     for one in operations:
         kind = one.kind(kinds)
+        known = {name: f"$request.path.{name}" for name in one.ids}
         if one.made:
-            one.made["links"] = _by_id(operations, kind, _ID) | _in_bodies(operations, kind)
+            one.made["links"] = _by_id(operations, kinds[kind], known, _ID) | _in_bodies(operations, kind)
         elif one.path.endswith(f"/{kind}") and kind not in makeable:
-            one.described["responses"]["200"]["links"] = _by_id(operations, kind, _FIRST_ID)
+            one.described["responses"]["200"]["links"] = _by_id(operations, kinds[kind], known, _FIRST_ID)
 
 
-def _by_id(operations: Sequence[_Operation], kind: str, expression: str) -> dict[str, Any]:
-    return {one.id: one.with_id(expression) for one in operations if f"/{kind}/{{" in one.path}
+def _by_id(operations: Sequence[_Operation], named: str, known: dict[str, str], expression: str) -> dict[str, Any]:
+    """Return the links to what takes this id, and no other that is not known."""
+    ids = {**known, named: expression}
+    return {one.id: one.with_ids(ids) for one in operations if named in one.ids and ids.keys() >= set(one.ids)}
 
 
 def _in_bodies(operations: Sequence[_Operation], kind: str) -> dict[str, Any]:

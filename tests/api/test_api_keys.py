@@ -81,6 +81,7 @@ def test_the_first_key_of_all_must_be_an_administrators(house: House) -> None:
     assert [status(house, None), status(house, made["key"])] == [401, 200]
 
 
+@pytest.mark.owasp(2)
 def test_what_is_no_good_key_is_refused_on_the_next_request(house: House, admin: House) -> None:
     good, other = make_key(admin), make_key(admin)
     assert status(house, good["key"]) == 200
@@ -103,14 +104,36 @@ def test_a_key_expires(house: House, admin: House) -> None:
     assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/expires_at")
     made = make_key(admin, expires_at=soon.isoformat())
     assert status(house, made["key"]) == 200
-
-    async def pass_time(database: Database, _: Store) -> None:
-        async with database.transaction() as session:
-            await session.execute(update(ApiKey).where(ApiKey.id == made["id"]).values(expires_at=db_now(-1)))
-
-    house.work(pass_time)
+    expire(house, made["id"])
     assert status(house, made["key"]) == 401
     assert admin.client.post(f"/v1/api_keys/{made['id']}/rotate").status_code == 409
+
+
+def expire(house: House, key_id: str) -> None:
+    async def pass_time(database: Database, _: Store) -> None:
+        async with database.transaction() as session:
+            await session.execute(update(ApiKey).where(ApiKey.id == key_id).values(expires_at=db_now(-1)))
+
+    house.work(pass_time)
+
+
+@pytest.mark.owasp(2)
+def test_no_operation_takes_a_key_that_is_no_good(house: House, admin: House) -> None:
+    """Walks the OpenAPI document."""
+    everything = {"scopes": ["read", "submit", "admin"]}
+    revoked, expired, good = (make_key(admin, **everything) for _ in range(3))
+    admin.client.delete(f"/v1/api_keys/{revoked['id']}")
+    expire(house, expired["id"])
+    tried = 0
+    for operation in operations(house.client.get("/openapi.json").json()):
+        if operation.scope:
+            sent = operation.requests()[0]
+            for key in (revoked["key"], expired["key"], good["key"][:-1]):
+                mine = {**sent["headers"], "Authorization": f"Bearer {key}"}
+                answer = house.client.request(**{**sent, "headers": mine})
+                assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized"), operation.id
+                tried += 1
+    assert tried >= 150
 
 
 def test_a_rotated_key_is_good_for_its_grace_only(house: House, admin: House) -> None:
@@ -164,6 +187,7 @@ def test_the_use_of_a_key_is_noted(house: House, admin: House) -> None:
     assert admin.client.get(seen).json()["last_used_at"] == noted  # once a minute at most
 
 
+@pytest.mark.owasp(5)
 def test_scopes_hold_on_every_operation(house: House, admin: House) -> None:
     """Walks the OpenAPI document: no key 401, and 403 for every scope but the one that is named there and `admin`."""
     keys = {scope: make_key(admin, scopes=[scope])["key"] for scope in ("read", "submit")}
@@ -185,6 +209,7 @@ def test_scopes_hold_on_every_operation(house: House, admin: House) -> None:
     assert held > 40
 
 
+@pytest.mark.owasp(5)
 def test_what_is_of_no_account_is_for_administrators() -> None:
     """A change that does not ask whose account it is made in concerns the whole installation."""
     guarded = set()

@@ -1,6 +1,7 @@
 """Callers who mean no good: slow heads, slow bodies, deep documents, and what browsers are told."""
 
 import json
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -11,9 +12,15 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
+from pydantic import SecretStr
+from sqlalchemy import update
 
 from app.api.deadlines import Deadlines
+from app.db.session import Database
+from app.db.tables import Job
+from app.main import create_app
 from app.settings import Settings
+from app.store import Store
 from tests.api.conftest import House, running
 
 DEPTHS = (50, 900, 10_000, 400_000)
@@ -91,6 +98,7 @@ def until(sock: socket.socket, ending: bytes) -> bytes:
     return content
 
 
+@pytest.mark.owasp(4)
 def test_half_open_connections_lock_nobody_out(impatient: str) -> None:
     half_open = [socket.create_connection((urlsplit(impatient).hostname, urlsplit(impatient).port)) for _ in range(300)]
     try:
@@ -102,6 +110,7 @@ def test_half_open_connections_lock_nobody_out(impatient: str) -> None:
             sock.close()
 
 
+@pytest.mark.owasp(4)
 @pytest.mark.parametrize("path", ["/v1/jobs", "/v1/files", "/v1/models"])
 def test_a_body_that_trickles_in_is_refused(impatient: str, path: str) -> None:
     kind = "multipart/form-data; boundary=x" if path == "/v1/files" else "application/json"
@@ -125,6 +134,7 @@ def test_a_body_that_comes_in_as_fast_as_is_asked_is_taken(impatient: str) -> No
     assert answer.status_code == 422
 
 
+@pytest.mark.owasp(4)
 @pytest.mark.parametrize("depth", DEPTHS)
 def test_deep_documents_are_refused_in_our_words(house: House, depth: int) -> None:
     shapes = (("[", "]"), ('{"architecture":', "}"))
@@ -138,6 +148,7 @@ def test_deep_documents_are_refused_in_our_words(house: House, depth: int) -> No
             assert answer.headers["Content-Type"] == "application/problem+json"
 
 
+@pytest.mark.owasp(8)
 @pytest.mark.parametrize(
     "path", ["/v1/jobs", "/v1/nothing", "/healthz", "/docs", "/errors", "/openapi.json", "/metrics"]
 )
@@ -152,6 +163,7 @@ def test_browsers_are_told_to_trust_nothing(house: House, path: str) -> None:
     assert "unsafe-inline" not in policy.split("style-src")[0]
 
 
+@pytest.mark.owasp(8)
 def test_no_page_of_another_origin_is_let_in(house: House) -> None:
     asked = {"Origin": "https://elsewhere.example", "Access-Control-Request-Method": "GET"}
     for answer in (house.client.get("/healthz", headers=asked), house.client.options("/v1/jobs", headers=asked)):
@@ -170,3 +182,29 @@ def test_pages_of_named_origins_are_let_in(settings: Settings) -> None:
         assert "Access-Control-Allow-Credentials" not in mine.headers
         other = httpx2.options(f"{url}/v1/jobs", headers={"Origin": "https://elsewhere.example", **asked})
         assert "Access-Control-Allow-Origin" not in other.headers
+
+
+@pytest.mark.owasp(8)
+def test_what_breaks_inside_is_told_to_the_log_alone(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    job = house.submit()["id"]
+
+    async def spoil(database: Database, _: Store) -> None:
+        async with database.transaction() as session:
+            await session.execute(update(Job).values(spec={"secret": "of the spec"}))
+
+    house.work(spoil)
+    answer = house.client.get(f"/v1/jobs/{job}")
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+    assert answer.json()["detail"] == "something went wrong on our side; the log has it under this request id"
+    assert not re.search(r"Traceback|pydantic|secret|\.py|File ", answer.text)
+    assert "of the spec" in caplog.text
+
+
+@pytest.mark.owasp(8)
+def test_nothing_is_on_by_default_that_an_attacker_would_like() -> None:
+    settings = Settings()
+    assert settings.cors_origins == []
+    for name, field in Settings.model_fields.items():
+        if field.annotation is SecretStr:
+            assert field.default.get_secret_value() == "", name
+    assert not create_app(settings).debug

@@ -380,6 +380,7 @@ def test_lists_page_stably_and_filter(house: House) -> None:
     assert house.client.get("/v1/jobs", params={"cursor": "ä"}).status_code == 400
 
 
+@pytest.mark.owasp(6)
 def test_one_key_is_one_job(house: House) -> None:
     spec = house.ready()
     headers = {"Idempotency-Key": "once"}

@@ -6,12 +6,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
+from starlette.routing import BaseRoute
+
 from app.api.docs import document
 from app.main import create_app
 from app.settings import Settings
 from tests.api.conftest import House
+from tests.api.test_api_keys import routes
 
 SNAPSHOT = Path(__file__).parents[1] / "contract" / "openapi.json"
+REFERENCE = re.compile(r'"\$ref": "#/components/schemas/([^"]+)"')
 
 
 @cache
@@ -24,8 +29,41 @@ def operations() -> list[tuple[str, str, dict[str, Any]]]:
     return [(method, path, operation) for path, methods in paths for method, operation in methods.items()]
 
 
+@pytest.mark.owasp(9)
 def test_the_document_is_the_snapshot() -> None:
     assert described() == json.loads(SNAPSHOT.read_text()), "if the change is meant: make openapi"
+
+
+@pytest.mark.owasp(9)
+def test_no_route_is_hidden() -> None:
+    app = create_app(Settings())
+    shown = {operation["operationId"] for _, _, operation in operations()}
+    served = {(route.name, route.path) for route in routes(app.routes) if route.name not in shown}
+    assert served == {("get_errors", "/errors"), ("get_error", "/errors/{code}")}
+    pages = {route.path for route in app.routes if isinstance(route, BaseRoute) and hasattr(route, "path")}
+    assert pages == {"/", "/docs", "/openapi.json", "/assets/swagger"}
+
+
+@pytest.mark.owasp(3)
+def test_no_body_takes_unknown_fields() -> None:
+    """But where names are the user's own: labels, key maps, the document to be validated."""
+    schemas = described()["components"]["schemas"]
+    for method, path, operation in operations():
+        for body in operation.get("requestBody", {}).get("content", {}).items():
+            if body[0] == "application/json":
+                for name in referred(body[1]["schema"], schemas):
+                    taken = schemas[name]
+                    assert "properties" not in taken or taken.get("additionalProperties") is False, (method, path, name)
+
+
+def referred(schema: Any, schemas: dict[str, Any]) -> set[str]:
+    """Return the names of all schemas below one."""
+    found: set[str] = set()
+    new = set(REFERENCE.findall(json.dumps(schema)))
+    while new:
+        found |= new
+        new = set(REFERENCE.findall(json.dumps([schemas[name] for name in new]))) - found
+    return found
 
 
 def test_every_operation_is_described() -> None:
@@ -71,7 +109,7 @@ def test_queries_and_headers_are_never_null() -> None:
 
 def test_every_reference_resolves() -> None:
     whole = described()
-    for reference in set(re.findall(r'"\$ref": "#/components/schemas/([^"]+)"', json.dumps(whole))):
+    for reference in set(REFERENCE.findall(json.dumps(whole))):
         assert reference in whole["components"]["schemas"]
 
 

@@ -87,6 +87,7 @@ def test_json_that_is_no_spec_is_a_client_error(house: House, body: Any) -> None
         assert answer.status_code in {200, 400, 422}, answer.text
 
 
+@pytest.mark.owasp(4)
 @pytest.mark.parametrize("announced", [True, False])
 def test_a_body_that_is_too_large_is_413(house: House, announced: bool) -> None:
     body = b" " * (house.settings.max_body_bytes + 1)

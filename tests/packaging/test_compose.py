@@ -75,6 +75,7 @@ def test_nginx_reaches_the_api_and_nothing_else() -> None:
     assert SERVICES["nginx"]["networks"] == ["front"]
 
 
+@pytest.mark.owasp(8)
 def test_no_secret_has_a_value_or_a_default() -> None:
     secret = re.compile("PASSWORD|SECRET|ACCESS_KEY|TOKEN")
     for service in SERVICES.values():

@@ -57,6 +57,7 @@ def test_networks_of_ones_own_may_be_allowed_and_nothing_else_is() -> None:
         assert not allowed(ip_address(address), own)
 
 
+@pytest.mark.owasp(7)
 async def test_nothing_is_sent_to_what_is_not_public(
     house: House, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,6 +77,7 @@ async def test_http_is_refused_unless_it_is_allowed(house: House, receiver: Rece
     assert receiver.came == []
 
 
+@pytest.mark.owasp(7)
 async def test_a_name_is_looked_up_once_and_its_address_is_the_one_that_was_checked(
     house: House, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,6 +101,7 @@ async def test_another_address_of_the_name_is_tried(
     assert await tried(house, f"http://none.example:{receiver.port}/") == [("name_not_found", None)]
 
 
+@pytest.mark.owasp(7)
 async def test_redirects_are_not_followed(house: House, receiver: Receiver) -> None:
     house.settings = house.settings.model_copy(update=HERE)
     with receiving(answering(307, Location=receiver.url)) as pointing:

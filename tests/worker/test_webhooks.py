@@ -226,6 +226,7 @@ async def test_what_a_dead_sender_had_is_sent_by_another(house: House, receiver:
     assert await outcome(house, webhook) == [(None, 204)]
 
 
+@pytest.mark.owasp(10)
 @SQLITE
 async def test_receivers_that_hang_keep_no_others_waiting(house: House, receiver: Receiver) -> None:
     house.settings = house.settings.model_copy(update={"webhook_seconds": 30.0})
@@ -253,6 +254,7 @@ async def _came(receiver: Receiver, count: int) -> bool:
     return len(receiver.came) >= count
 
 
+@pytest.mark.owasp(10)
 @SQLITE
 async def test_what_a_receiver_answers_is_bounded(house: House) -> None:
     """OWASP API 10: 5 GB, a head that never ends, silence, nothing like HTTP."""

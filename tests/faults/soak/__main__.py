@@ -36,7 +36,7 @@ def main() -> int:
 
 def soak(folder: Path, dialect: str, jobs: int, faults: int, seed: int, seconds: float) -> Outcome:
     """Run one in an empty folder."""
-    with _database(folder, dialect) as url:
+    with database(folder, dialect) as url:
         command.upgrade(config(url), "head")
         return asyncio.run(Soak(folder, url, jobs, faults, seed, seconds).run())
 
@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 @contextmanager
-def _database(folder: Path, dialect: str) -> Iterator[str]:
+def database(folder: Path, dialect: str) -> Iterator[str]:
     if dialect == "sqlite":
         yield f"sqlite+aiosqlite:///{folder}/soak.db"
         return

@@ -130,7 +130,7 @@ def installed(folder: Path, database_url: str) -> Iterator[Installation]:
     broker = Broker(folder / "broker")
     broker.start()
     try:
-        installation = Installation(_settings(folder / "data", database_url, broker.url), broker)
+        installation = Installation(settings(folder / "data", database_url, broker.url), broker)
         try:
             yield installation
         finally:
@@ -139,7 +139,7 @@ def installed(folder: Path, database_url: str) -> Iterator[Installation]:
         broker.close()
 
 
-def _settings(data: Path, database_url: str, broker_url: str) -> Settings:
+def settings(data: Path, database_url: str, broker_url: str) -> Settings:
     """Everything quick, so that minutes hold what else takes hours."""
     return Settings(
         data=data,
