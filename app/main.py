@@ -33,6 +33,7 @@ from app.api import (
     retention,
     tus,
     uploads,
+    usage,
     webhooks,
     workers,
 )
@@ -42,6 +43,7 @@ from app.api.middleware import BodyLimit, HeadAsGet, RequestId
 from app.api.pace import Pace
 from app.api.security_headers import SecurityHeaders
 from app.db.session import Database
+from app.limits.rate import Rate
 from app.queue import Bell
 from app.settings import Settings
 from app.store import Store
@@ -106,7 +108,7 @@ def _telemetry() -> TelemetryConfig:
 def _routers() -> list[APIRouter]:
     first = APIRouter(prefix="/v1", dependencies=[Depends(caller)])
     of_jobs = (jobs, job_wishes, job_events, job_results)
-    for module in (files, uploads, models, datasets, *of_jobs, webhooks, workers, retention, catalog):
+    for module in (files, uploads, models, datasets, *of_jobs, webhooks, workers, usage, retention, catalog):
         first.include_router(module.router)
     for administrative in (accounts, api_keys, audit_log):
         first.include_router(administrative.router)
@@ -123,10 +125,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.callers = Callers(app.state.database, app.state.pepper)
     app.state.store = Store(settings)
     app.state.receivers = Receivers(settings)
+    app.state.rate = Rate(settings.broker_url)
     await _check_schema(app.state.database)
     yield
     app.state.receivers.close()
     await app.state.callers.close()
+    await app.state.rate.close()
     await app.state.database.close()
     await app.state.bell.close()
     await asyncio.to_thread(tracing.end)

@@ -52,8 +52,6 @@ class Settings(BaseSettings):
     key_pepper: SecretStr = SecretStr("")
     """Secret under which API keys are hashed; empty: the file `pepper` in the data folder, made once."""
 
-    max_upload_bytes: int = Field(default=16 * 2**30, gt=0)
-    """The largest file that may be uploaded."""
     max_body_bytes: int = Field(default=2**20, gt=0)
     """The largest JSON request."""
     slowest_bytes_per_second: int = Field(default=1000, gt=0)
@@ -70,6 +68,26 @@ class Settings(BaseSettings):
     """A request that adds to an upload and sends nothing for so long is ended; what came is kept."""
     free_space_floor_bytes: int = Field(default=256 * 2**20, ge=0)
     """An upload that would leave less on the data folder's disk is refused."""
+
+    # What one account may have and do: docs/limits.md. 0: no limit. An administrator may set others for an account.
+    limit_stored_bytes: int = Field(default=0, ge=0)
+    """Bytes that an account may store: files, unfinished uploads, results. 0, as for all limits: none."""
+    limit_unfinished_uploads: int = Field(default=1000, ge=0)
+    """Uploads of an account that are not complete yet."""
+    limit_upload_bytes: int = Field(default=16 * 2**30, ge=0)
+    """The largest file that may be uploaded."""
+    limit_queued_jobs: int = Field(default=1000, ge=0)
+    """Jobs of an account that wait, paused ones too."""
+    limit_running_jobs: int = Field(default=0, ge=0)
+    """Jobs of an account that have a worker; its others wait, and those of other accounts go before them."""
+    limit_epochs: int = Field(default=100_000, ge=0)
+    """Epochs of one job, in all its stages and generations."""
+    limit_runtime_seconds: float = Field(default=0, ge=0)
+    """The largest `max_runtime` of a job, and what one without gets."""
+    limit_requests_per_minute: int = Field(default=12_000, ge=0)
+    """Requests of an account; as many may come at once, and not more in the long run."""
+    limit_strangers_per_minute: int = Field(default=120, ge=0)
+    """Requests without a good API key from one address that are answered with more than that they are too many."""
 
     sandbox: Literal["best", "strict"] = "best"
     """`strict`: a worker does not start where the kernel lacks a wall of the sandbox; `best`: it warns and goes on."""

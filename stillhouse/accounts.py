@@ -11,7 +11,7 @@ from stillhouse.transport import Transport
 
 
 class Accounts:
-    """Open, list, rename: with a key of the scope `admin`."""
+    """Open, list, rename, limit: with a key of the scope `admin`."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -25,6 +25,13 @@ class Accounts:
 
     def rename(self, account: Account | str, name: str) -> Account:
         return self._transport.send(calls.change(f"/v1/accounts/{_id(account)}", Account, name=name))
+
+    def limit(self, account: Account | str, **limits: float | None) -> Account:
+        """Give an account limits of its own, such as `queued_jobs=5000`: fields of `app.contract.limits.OwnLimits`.
+
+        Those that are left out stay; None takes one back, so that the service's setting holds again; 0 is no limit.
+        """
+        return self._transport.send(calls.change(f"/v1/accounts/{_id(account)}", Account, limits=limits))
 
     def list(self) -> Iterator[Account]:
         """Yield every account, newest first."""

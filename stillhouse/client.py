@@ -6,6 +6,8 @@ from typing import Self
 
 from pydantic import SecretStr
 
+from app.contract.accounts import Account
+from app.contract.limits import Usage
 from app.contract.resources import Catalog, Readiness
 from app.contract.retention import Retention
 from stillhouse import calls
@@ -68,6 +70,11 @@ class Stillhouse:
     def retention(self) -> Retention:
         """Return what the service would remove by itself now, and why; nothing is removed."""
         return self._transport.send(calls.get("/v1/retention", Retention))
+
+    def usage(self, account: Account | str | None = None) -> Usage:
+        """Return what your account may have and do, and what it has; with the scope `admin` also another account's."""
+        named = account.id if isinstance(account, Account) else account
+        return self._transport.send(calls.get("/v1/usage", Usage, account=named))
 
     def pin(self, thing: Kept | str) -> None:
         """Have a job, model, transfer set or file (or its id) never removed by retention, nor what it needs."""

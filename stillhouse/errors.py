@@ -138,6 +138,10 @@ class Conflict(ServiceError):
     code = "conflict"
 
 
+class QuotaExceeded(Conflict):
+    code = "quota_exceeded"
+
+
 class Gone(ServiceError):
     code = "gone"
 

@@ -1,11 +1,14 @@
 """What a task needs for one piece of work: settings from the environment, its own database connection and store."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from app.db.session import Database
+from app.jobs import upkeep
+from app.limits.turns import Turns
 from app.queue import Bell
 from app.settings import Settings
 from app.store import Store
@@ -13,7 +16,10 @@ from worker import inspector, postman, supervisor
 from worker.devices import take_slot
 from worker.drain import Drain
 from worker.janitor import Janitor
+from worker.lease import OUTAGES
 from worker.shutdown import Shutdown
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,18 @@ async def distill(settings: Settings, worker: str, shutdown: Shutdown, drain: Dr
         if slot is None or shutdown.announced() or drain.begun.announced():
             return None
         async with open_house(settings) as house:
-            return await supervisor.distill(house.database, house.store, settings, slot, worker, stop)
+            job = await supervisor.distill(house.database, house.store, settings, slot, worker, stop)
+            if job:
+                await _ring_for_next(house, job)
+            return job
+
+
+async def _ring_for_next(house: House, job: str) -> None:
+    try:
+        async with house.database.transaction() as session:
+            await upkeep.ring_for_next(session, job, Turns(house.settings.limit_running_jobs))
+    except OUTAGES as error:
+        log.warning("the janitor will ring for those that waited for job %s: %s", job, error)
 
 
 async def inspect(settings: Settings, shutdown: Shutdown) -> int:

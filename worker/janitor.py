@@ -8,6 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from obstore.exceptions import BaseError
@@ -19,6 +20,7 @@ from app.db.session import Database
 from app.files import orphans
 from app.inspections import service as inspections
 from app.jobs import blocked, upkeep
+from app.limits.turns import Turns
 from app.queue import Bell, Kind
 from app.retention import service as retention
 from app.retention.repository import Rule, rules
@@ -58,7 +60,7 @@ class Janitor:
             "expired": self._once(lambda session: upkeep.expire_forgotten(session, settings.max_queued_seconds)),
             "unblocked": self._once(blocked.unblock_forgotten),
             "workers": self._once(workers.forget_lost),
-            "jobs rung": self._ring("distill", upkeep.ring_again),
+            "jobs rung": self._ring("distill", partial(upkeep.ring_again, turns=Turns(settings.limit_running_jobs))),
             "inspections rung": self._ring("inspect", inspections.ring_again),
             "deliveries rung": self._ring("deliver", deliveries.ring_again),
             "job directories": lambda: folders.sweep_jobs(self._database, settings),

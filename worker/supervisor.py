@@ -30,6 +30,7 @@ from app.db.session import Database
 from app.jobs import leases
 from app.jobs.leases import LeaseLost
 from app.jobs.repository import JobRepository
+from app.limits.turns import Turns
 from app.settings import Settings
 from app.store import BlobCorrupt, BlobMissing, Store
 from worker import child, soft_targets, staging
@@ -59,7 +60,7 @@ async def distill(
     """Take the first job that is due and see it through, or until `stop`; return its id, None where nothing is due."""
     claimed_at = monotonic()
     async with database.transaction() as session:
-        lease = await leases.claim(session, worker, settings.lease_seconds)
+        lease = await leases.claim(session, worker, settings.lease_seconds, Turns(settings.limit_running_jobs))
     if lease is None:
         return None
     traced = Attempt(lease, worker)

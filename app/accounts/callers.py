@@ -2,13 +2,15 @@
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from time import monotonic
 
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import tokens
-from app.accounts.repository import ApiKeyRepository
+from app.accounts.repository import AccountRepository, ApiKeyRepository
 from app.contract.accounts import HOW_TO_BEGIN, Scope
 from app.contract.errors import Forbidden, Unauthorized
 from app.db.base import DEFAULT_TENANT
@@ -26,6 +28,8 @@ class Caller:
     scopes: frozenset[Scope]
     key: str | None = None
     """Missing for the service's own host."""
+    limits: Mapping[str, float] = field(default_factory=dict, hash=False)
+    """Those that an administrator gave the account."""
 
     def require(self, scope: Scope) -> None:
         """Raise Forbidden without this scope; `admin` covers all."""
@@ -55,15 +59,15 @@ class Callers:
             keys = ApiKeyRepository(session)
             self._keys_exist = self._keys_exist or await keys.any()
             if not self._keys_exist:
-                return _host(from_host=from_host)
+                return await _host(session, from_host=from_host)
             if token is None:
                 raise Unauthorized("this service wants an API key, as `Authorization: Bearer sh_…`")
             key_id = tokens.id_of(token)
-            row = await keys.valid(key_id) if key_id else None
-        if not tokens.matches(token, self._pepper, row.hash if row else None) or row is None:
+            row, account = await keys.valid(key_id) if key_id else (None, None)
+        if not tokens.matches(token, self._pepper, row.hash if row else None) or row is None or account is None:
             raise Unauthorized("this is no API key that is good now: it is unknown, damaged, expired or revoked")
         self._note_use(row.id)
-        return Caller(row.tenant_id, frozenset(map(Scope, row.scopes)), row.id)
+        return Caller(account.id, frozenset(map(Scope, row.scopes)), row.id, account.limits)
 
     def _note_use(self, key_id: str) -> None:
         """Write the time down, beside the request and never in its way, at most once a minute."""
@@ -86,7 +90,8 @@ class Callers:
         await asyncio.gather(*self._notes)
 
 
-def _host(*, from_host: bool) -> Caller:
+async def _host(session: AsyncSession, *, from_host: bool) -> Caller:
     if from_host:
-        return HOST
+        account = await AccountRepository(session).get(HOST.tenant)
+        return replace(HOST, limits=account.limits) if account else HOST
     raise Unauthorized(f"this service has no API key yet and answers only its own host: {HOW_TO_BEGIN}")

@@ -46,9 +46,11 @@ class ApiKeyRepository:
     async def get(self, key_id: str) -> ApiKey | None:
         return await self.session.get(ApiKey, key_id)
 
-    async def valid(self, key_id: str) -> ApiKey | None:
-        """Return a key that is good now."""
-        return (await self.session.scalars(select(ApiKey).where(ApiKey.id == key_id, *_good()))).one_or_none()
+    async def valid(self, key_id: str) -> tuple[ApiKey, Account] | tuple[None, None]:
+        """Return a key that is good now, and whose it is."""
+        query = select(ApiKey, Account).join(Account, Account.id == ApiKey.tenant_id)
+        found = (await self.session.execute(query.where(ApiKey.id == key_id, *_good()))).one_or_none()
+        return (found[0], found[1]) if found else (None, None)
 
     async def page(self, limit: int, before: str | None, account: str | None) -> list[ApiKey]:
         return await newest(self.session, ApiKey, limit, before, *([ApiKey.tenant_id == account] if account else []))

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.accounts import tokens
 from app.accounts.callers import Caller
 from app.accounts.repository import AccountRepository, ApiKeyRepository
-from app.contract.accounts import ApiKeyCreate, Scope
+from app.contract.accounts import AccountChange, ApiKeyCreate, Scope
 from app.contract.errors import Conflict, InvalidRequest, NotFound, Problem
 from app.db.base import db_now, new_id
 from app.db.tables import Account, ApiKey
@@ -27,9 +27,14 @@ async def account(session: AsyncSession, account_id: str) -> Account:
     return found
 
 
-async def rename(session: AsyncSession, account_id: str, name: str) -> Account:
+async def change(session: AsyncSession, account_id: str, wish: AccountChange) -> Account:
+    """Change an account's name, and the limits that the wish names; one that it sets to null is a general one again."""
     found = await account(session, account_id)
-    found.name = name
+    if wish.name is not None:
+        found.name = wish.name
+    if wish.limits is not None:
+        limits = {**found.limits, **wish.limits.model_dump(exclude_unset=True)}
+        found.limits = {name: most for name, most in limits.items() if most is not None}
     await session.flush()
     return found
 

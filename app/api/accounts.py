@@ -16,7 +16,10 @@ from app.contract.resources import Page
 
 router = APIRouter(prefix="/accounts", tags=["accounts"], dependencies=[AdminOnly])
 _NEW = {"lab": {"summary": "For a group of people", "value": {"name": "speech lab"}}}
-_CHANGE = {"name": {"summary": "Another name", "value": {"name": "default"}}}
+_CHANGE = {
+    "name": {"summary": "Another name", "value": {"name": "default"}},
+    "limits": {"summary": "More room, and as much of all else as others", "value": {"limits": {"queued_jobs": 5000}}},
+}
 
 
 @router.post("", status_code=201, summary="Open an account", responses=errors(400, 413, 422))
@@ -35,13 +38,16 @@ async def list_accounts(session: Reading, limit: Limit = 20, cursor: Cursor = No
 
 @router.get("/{account_id}", summary="Show an account", responses=errors(404))
 async def get_account(account_id: AccountId, session: Reading) -> Account:
-    """Its name, and since when it is there."""
+    """Its name, its own limits, and since when it is there."""
     return render.account(await service.account(session, account_id))
 
 
-@router.patch("/{account_id}", summary="Rename an account", responses=errors(400, 404, 413, 422))
+@router.patch("/{account_id}", summary="Change an account", responses=errors(400, 404, 413, 422))
 async def change_account(
     account_id: AccountId, change: Annotated[AccountChange, Body(openapi_examples=_CHANGE)], session: Writing
 ) -> Account:
-    """Give an account another name; its id stays."""
-    return render.account(await service.rename(session, account_id, change.name))
+    """Give an account another name (its id stays), or limits that are not as the service's settings say.
+
+    Limits that are left out stay as they are; null takes one back, 0 is none. They hold from the next request on.
+    """
+    return render.account(await service.change(session, account_id, change))

@@ -8,9 +8,9 @@ from starlette.middleware.cors import CORSMiddleware
 _SENT = ("Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-ID", "Range",
          "Tus-Resumable", "Upload-Checksum", "Upload-Length", "Upload-Metadata", "Upload-Offset",
          "X-Request-ID")  # fmt: skip
-_READ = ("Content-Disposition", "Content-Range", "ETag", "Location", "Repr-Digest", "Retry-After",
-         "Tus-Checksum-Algorithm", "Tus-Extension", "Tus-Max-Size", "Tus-Resumable", "Tus-Version", "Upload-Expires",
-         "Upload-Length", "Upload-Metadata", "Upload-Offset", "X-Request-ID")  # fmt: skip
+_READ = ("Content-Disposition", "Content-Range", "ETag", "Location", "RateLimit", "RateLimit-Policy", "Repr-Digest",
+         "Retry-After", "Tus-Checksum-Algorithm", "Tus-Extension", "Tus-Max-Size", "Tus-Resumable", "Tus-Version",
+         "Upload-Expires", "Upload-Length", "Upload-Metadata", "Upload-Offset", "X-Request-ID")  # fmt: skip
 
 
 def install(app: FastAPI, origins: Sequence[str]) -> None:

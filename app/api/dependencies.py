@@ -14,7 +14,9 @@ from app.api.cursor import decode
 from app.api.problems import request_id
 from app.contract.accounts import Scope
 from app.contract.errors import BadRequest
+from app.contract.limits import Limits
 from app.db.session import Database
+from app.limits.service import in_force
 from app.settings import Settings
 from app.store import Store
 from app.webhooks.receivers import Receivers
@@ -67,6 +69,14 @@ StoreDep = Annotated[Store, Depends(_store)]
 SettingsDep = Annotated[Settings, Depends(_settings)]
 ReceiversDep = Annotated[Receivers, Depends(_receivers)]
 Tenant = Annotated[str, Depends(_tenant)]
+
+
+def _limits(caller: CallerDep, settings: SettingsDep) -> Limits:
+    return in_force(settings, caller.limits)
+
+
+LimitsDep = Annotated[Limits, Depends(_limits)]
+"""The limits of the caller's account."""
 
 
 def _changes(request: Request, database: DatabaseDep, caller: CallerDep) -> audit.Changes:

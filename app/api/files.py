@@ -5,13 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Header, Request
 
 from app.api import render
-from app.api.dependencies import ChangesDep, Reading, SettingsDep, StoreDep, Tenant, Writing
+from app.api.dependencies import ChangesDep, DatabaseDep, LimitsDep, Reading, StoreDep, Tenant, Writing
 from app.api.multipart import FileForm
 from app.api.parameters import FileId, SpareFileId
 from app.api.responses import errors
-from app.contract.errors import PayloadTooLarge
 from app.contract.resources import File, FileChange
 from app.files import service
+from app.limits.holding import Holding
+from app.limits.service import refuse_too_large
 
 router = APIRouter(prefix="/files", tags=["files"])
 _CHANGE = {"pin": {"summary": "Keep it", "value": {"pinned": True}}}
@@ -35,14 +36,19 @@ _FORM = {
 
 
 @router.post(
-    "", status_code=201, summary="Upload a file", openapi_extra=_FORM, responses=errors(400, 413, 415, 422, 503, 507)
+    "",
+    status_code=201,
+    summary="Upload a file",
+    openapi_extra=_FORM,
+    responses=errors(400, 409, 413, 415, 422, 503, 507),
 )
 async def create_file(
     request: Request,
     tenant: Tenant,
     changes: ChangesDep,
     store: StoreDep,
-    settings: SettingsDep,
+    database: DatabaseDep,
+    limits: LimitsDep,
     content_length: Annotated[int | None, Header(include_in_schema=False)] = None,
 ) -> File:
     """Upload weights or a transfer set as multipart/form-data, part `file`.
@@ -51,15 +57,17 @@ async def create_file(
     upload that is cut short leaves nothing behind.
     """
     slack = 64 * 1024  # the form around the file
-    if content_length is not None and content_length > settings.max_upload_bytes + slack:
-        raise PayloadTooLarge(f"the file is larger than the {settings.max_upload_bytes} bytes allowed")
+    about = max(0, (content_length or 0) - slack)
+    largest = refuse_too_large(about, limits)
     form = FileForm(request)
     announced = form.fields  # filled while the form comes in
-    blob = await store.put(
-        form.chunks(), settings.max_upload_bytes, lambda blob: service.check(blob, announced.get("sha256"))
-    )
-    async with changes.transaction() as session:
-        return render.file(await service.register(session, tenant, form.filename, blob))
+    async with Holding(database, tenant, about, limits) as holding:
+        blob = await store.put(
+            holding.counted(form.chunks()), largest, lambda blob: service.check(blob, announced.get("sha256"))
+        )
+        async with changes.transaction() as session:
+            await holding.settle(session, blob)
+            return render.file(await service.register(session, tenant, form.filename, blob))
 
 
 @router.get("/{file_id}", summary="Show a file", responses=errors(404))

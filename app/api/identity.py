@@ -1,4 +1,5 @@
-"""Around everything below /v1: nobody gets further, nor has a body read, without a key that allows the method.
+"""Around everything below /v1: nobody gets further, nor has a body read, without a key that allows the method, nor
+more often than their account may.
 
 What needs the scope `admin` says so at its router (`AdminOnly`).
 """
@@ -9,19 +10,22 @@ from urllib.parse import urlsplit
 from fastapi import Request
 from sqlalchemy.exc import InterfaceError, OperationalError
 from starlette._utils import get_route_path  # the one that the router goes by: prefixes of proxies are off
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.accounts.callers import Caller, Callers
 from app.api import problems
 from app.api.tus import within
 from app.contract import accounts
-from app.contract.errors import StillhouseError
+from app.contract.errors import RateLimited, StillhouseError, Unauthorized
+from app.limits import rate
+from app.limits.service import in_force
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Identified:
-    """Puts the `Caller` into the request's scope, or answers 401 or 403."""
+    """Puts the `Caller` into the request's scope, or answers 401, 403 or 429."""
 
     def __init__(self, app: ASGIApp, path: str) -> None:
         self.app, self.path = app, path
@@ -30,24 +34,55 @@ class Identified:
         if scope["type"] != "http" or not within(self.path, get_route_path(scope)):
             await self.app(scope, receive, send)
             return
-        request = Request(scope)
+        request, told = Request(scope), dict[str, str]()
+
+        async def send_with_count(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(told)
+            await send(message)
+
         try:
-            scope["caller"] = await _identified(request)
+            scope["caller"] = await _admitted(request, told)
         except StillhouseError as error:
-            await problems.problem(scope, error)(scope, receive, send)
+            await problems.problem(scope, error)(scope, receive, send_with_count)
         except (OperationalError, InterfaceError) as error:
             await problems.database_away(request, error)(scope, receive, send)
         else:
-            await self.app(scope, receive, send)
+            await self.app(scope, receive, send_with_count)
+
+
+async def _admitted(request: Request, told: dict[str, str]) -> Caller:
+    """Return who calls. `told`: gets the headers about how often they may.
+
+    Raises Unauthorized, Forbidden, and RateLimited. Whoever has no good key is counted by address, after the look at
+    the key: a good one is never refused for what its neighbours send.
+    """
+    state = request.app.state
+    try:
+        caller = await _identified(request)
+    except Unauthorized:
+        address = request.client.host if request.client else ""
+        most = state.settings.limit_strangers_per_minute
+        _refuse_when_too_many(await state.rate.take(rate.stranger(address, state.pepper), most), told)
+        raise
+    most = in_force(state.settings, caller.limits).requests_per_minute
+    _refuse_when_too_many(await state.rate.take(caller.tenant, most), told)
+    caller.require(needed(request.method))
+    return caller
 
 
 async def _identified(request: Request) -> Caller:
     callers: Callers = request.app.state.callers
     kind, _, token = request.headers.get("authorization", "").partition(" ")
     given = token.strip() if kind.lower() == "bearer" else None
-    caller = await callers.identify(given, from_host=from_host(request))
-    caller.require(needed(request.method))
-    return caller
+    return await callers.identify(given, from_host=from_host(request))
+
+
+def _refuse_when_too_many(count: rate.Count | None, told: dict[str, str]) -> None:
+    if count:
+        told.update(count.headers())
+        if not count.admitted:
+            raise RateLimited(count.quota, count.seconds)
 
 
 def needed(method: str) -> accounts.Scope:

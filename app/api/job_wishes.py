@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from app.api.dependencies import SettingsDep, Tenant, Writing
+from app.api.dependencies import LimitsDep, SettingsDep, Tenant, Writing
 from app.api.jobs import shown
 from app.api.parameters import CancelledJobId, PausedJobId
 from app.api.responses import errors
@@ -39,7 +39,9 @@ async def resume_job(job_id: PausedJobId, tenant: Tenant, session: Writing, sett
 
 
 @router.post("/{job_id}/retry", status_code=202, summary="Retry a job", responses=errors(404, 409, 422))
-async def retry_job(job_id: CancelledJobId, tenant: Tenant, session: Writing, settings: SettingsDep) -> Job:
+async def retry_job(
+    job_id: CancelledJobId, tenant: Tenant, session: Writing, settings: SettingsDep, limits: LimitsDep
+) -> Job:
     """Queue a job that failed, was cancelled or expired again: as a new job, whose `retry_of` names it.
 
     It has all its attempts anew, and goes on from the last checkpoint of the one that failed or expired, for as long as
@@ -47,4 +49,5 @@ async def retry_job(job_id: CancelledJobId, tenant: Tenant, session: Writing, se
     to repeat: a job has one retry, which is answered again. 409 where the job is not over or has succeeded; 422 says
     what of its inputs is gone.
     """
-    return await shown(session, await service.retry(session, tenant, job_id, settings.max_parameters), settings)
+    made = await service.retry(session, tenant, job_id, settings.max_parameters, limits)
+    return await shown(session, made, settings)

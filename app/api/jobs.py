@@ -9,7 +9,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api import render
 from app.api.cursor import next_cursor
-from app.api.dependencies import Cursor, ExpectedVersion, IdempotencyKey, Limit, Reading, SettingsDep, Tenant, Writing
+from app.api.dependencies import (
+    Cursor,
+    ExpectedVersion,
+    IdempotencyKey,
+    Limit,
+    LimitsDep,
+    Reading,
+    SettingsDep,
+    Tenant,
+    Writing,
+)
 from app.api.once import answer_once
 from app.api.parameters import JobId, SpareJobId
 from app.api.responses import errors
@@ -20,6 +30,7 @@ from app.contract.states import JobState
 from app.db import tables
 from app.jobs import service
 from app.jobs.repository import JobFilter, JobRepository
+from app.limits.turns import Turns
 from app.samples.service import spec as sample_spec
 from app.settings import Settings
 from app.workers.repository import WorkerRepository
@@ -38,7 +49,9 @@ async def shown(session: AsyncSession, row: tables.Job, settings: Settings) -> J
 async def _all_shown(session: AsyncSession, rows: Sequence[tables.Job], settings: Settings) -> list[Job]:
     positions = await JobRepository(session).positions(rows)
     workers = await WorkerRepository(session).any_takes_jobs(settings.lease_seconds)
-    return [render.job(row, positions, workers=workers) for row in rows]
+    waiting = {row.tenant_id for row in rows if row.state == JobState.QUEUED}
+    full = await Turns(settings.limit_running_jobs).full(session, waiting)
+    return [render.job(row, positions, workers=workers, full=row.tenant_id in full) for row in rows]
 
 
 @router.post("", status_code=201, response_model=Job, summary="Submit a job", responses=errors(400, 409, 413, 422))
@@ -47,12 +60,14 @@ async def create_job(
     tenant: Tenant,
     session: Writing,
     settings: SettingsDep,
+    limits: LimitsDep,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Queue a distillation job. Everything that can be checked is checked now; `errors` points at each field."""
 
     async def act() -> Job:
-        return await shown(session, await service.submit(session, tenant, spec, settings.max_parameters), settings)
+        made = await service.submit(session, tenant, spec, settings.max_parameters, limits=limits)
+        return await shown(session, made, settings)
 
     return await answer_once(session, tenant, idempotency_key, spec, act)
 
@@ -63,9 +78,10 @@ async def validate_job(
     tenant: Tenant,
     session: Reading,
     settings: SettingsDep,
+    limits: LimitsDep,
 ) -> Validation:
     """Say everything that is wrong with a spec, what it will need, and what it looks like with all defaults."""
-    return await service.validate(session, tenant, document, settings.max_parameters)
+    return await service.validate(session, tenant, document, settings.max_parameters, limits)
 
 
 def _filter(
@@ -141,6 +157,7 @@ async def clone_job(
     tenant: Tenant,
     session: Writing,
     settings: SettingsDep,
+    limits: LimitsDep,
     wanted: Annotated[JobClone, Body(openapi_examples=_CLONE)] = _SAME,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
@@ -150,7 +167,7 @@ async def clone_job(
     """
 
     async def act() -> Job:
-        cloned = await service.clone(session, tenant, job_id, wanted.name, settings.max_parameters)
+        cloned = await service.clone(session, tenant, job_id, wanted.name, settings.max_parameters, limits)
         return await shown(session, cloned, settings)
 
     return await answer_once(session, tenant, idempotency_key, wanted, act, of=job_id)

@@ -7,6 +7,7 @@ from typing import Any
 
 from app.contract import accounts, resources, webhooks
 from app.contract.explained import DELIVERIES, FAILURES, REJECTIONS, remedy
+from app.contract.limits import OwnLimits
 from app.contract.states import BlockedBy, JobState, RejectionCode
 from app.db import tables
 
@@ -63,13 +64,13 @@ def _inspection(row: tables.Model | tables.Dataset) -> dict[str, Any] | None:
     return {**row.inspection, "code": code, "help": remedy(REJECTIONS, code)}
 
 
-def job(row: tables.Job, positions: Mapping[str, int], *, workers: bool) -> resources.Job:
-    """`workers`: whether any is there that takes jobs."""
+def job(row: tables.Job, positions: Mapping[str, int], *, workers: bool, full: bool = False) -> resources.Job:
+    """`workers`: whether any is there that takes jobs; `full`: whether the account has as many running as it may."""
     return resources.Job.model_validate(
         {
             **{name: getattr(row, name) for name in _AS_STORED},
             "queue_position": positions.get(row.id),
-            "blocked_by": _blocked_by(row, workers=workers),
+            "blocked_by": _blocked_by(row, workers=workers, full=full),
             "failure": _failure(row),
         }
     )
@@ -80,9 +81,11 @@ def _failure(row: tables.Job) -> dict[str, str | None] | None:
     return {"code": code, "detail": row.failure_detail, "help": remedy(FAILURES, code)} if code else None
 
 
-def _blocked_by(row: tables.Job, *, workers: bool) -> str | None:
+def _blocked_by(row: tables.Job, *, workers: bool, full: bool) -> str | None:
     if row.state != JobState.QUEUED:
         return None
+    if full and row.blocked_by is None:
+        return BlockedBy.QUOTA.value
     waited = (datetime.now(UTC) - row.queued_at).total_seconds()
     if row.blocked_by or waited <= _TAKEN_SOON_SECONDS:
         return row.blocked_by
@@ -99,7 +102,8 @@ def artifact(row: tables.Artifact) -> resources.Artifact:
 
 
 def account(row: tables.Account) -> accounts.Account:
-    return accounts.Account(id=row.id, name=row.name, created_at=row.created_at)
+    own = OwnLimits.model_validate(row.limits)
+    return accounts.Account(id=row.id, name=row.name, limits=own, created_at=row.created_at)
 
 
 def api_key(row: tables.ApiKey) -> accounts.ApiKey:

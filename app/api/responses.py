@@ -10,8 +10,8 @@ _SCHEMA = {"$ref": "#/components/schemas/ProblemDocument"}
 
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return `responses` for these statuses; 401, 403, 500 and 503 belong to every operation."""
-    return {status: _answer(status) for status in sorted({*statuses, 401, 403, 500, 503})}
+    """Return `responses` for these statuses; 401, 403, 429, 500 and 503 belong to every operation."""
+    return {status: _answer(status) for status in sorted({*statuses, 401, 403, 429, 500, 503})}
 
 
 def _answer(status: int) -> dict[str, Any]:

@@ -76,11 +76,11 @@ SpeaksTus = Depends(_speaks_tus)
 
 
 def capabilities(max_bytes: int) -> dict[str, str]:
-    """Return what OPTIONS tells."""
+    """Return what OPTIONS tells; `max_bytes`: of one file, 0 where there is no bound."""
     return {
         "Tus-Extension": "creation,checksum,termination,expiration",
         "Tus-Checksum-Algorithm": ",".join(ALGORITHMS),
-        "Tus-Max-Size": str(max_bytes),
+        **({"Tus-Max-Size": str(max_bytes)} if max_bytes else {}),
     }
 
 

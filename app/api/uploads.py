@@ -6,11 +6,23 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from app.api import render, tus
 from app.api.cursor import next_cursor
-from app.api.dependencies import ChangesDep, Cursor, DatabaseDep, Limit, Reading, SettingsDep, StoreDep, Tenant, Writing
+from app.api.dependencies import (
+    ChangesDep,
+    Cursor,
+    DatabaseDep,
+    Limit,
+    LimitsDep,
+    Reading,
+    SettingsDep,
+    StoreDep,
+    Tenant,
+    Writing,
+)
 from app.api.parameters import SpareUploadId, UploadId
 from app.api.responses import errors
-from app.contract.errors import PayloadTooLarge, UnsupportedMediaType
+from app.contract.errors import UnsupportedMediaType
 from app.contract.resources import Page, Upload
+from app.limits.service import refuse_too_large
 from app.samples import service as samples
 from app.uploads import service
 from app.uploads.checksum import Checksum
@@ -39,16 +51,16 @@ def _example(value: str) -> Any:
 
 @router.options("", status_code=204, summary="Tell what uploads can do", responses=errors())
 @router.options("/{upload_id}", status_code=204, include_in_schema=False)
-async def describe_uploads(response: Response, settings: SettingsDep) -> None:
+async def describe_uploads(response: Response, limits: LimitsDep) -> None:
     """Extensions of tus, algorithms of checksums, and the largest file, as headers."""
-    response.headers.update(tus.capabilities(settings.max_upload_bytes))
+    response.headers.update(tus.capabilities(limits.upload_bytes))
 
 
 @router.post(
     "",
     status_code=201,
     summary="Declare an upload",
-    responses=errors(400, 412, 413, 422, 507),
+    responses=errors(400, 409, 412, 413, 422, 507),
     dependencies=[tus.SpeaksTus],
 )
 async def create_upload(
@@ -57,6 +69,7 @@ async def create_upload(
     tenant: Tenant,
     session: Writing,
     settings: SettingsDep,
+    limits: LimitsDep,
     reception: ReceptionDep,
     length: Annotated[
         int,
@@ -75,13 +88,13 @@ async def create_upload(
 ) -> Upload:
     """Say what is to come; `Location` names the upload, to which PATCH adds bytes.
 
-    With a `sha256` the bytes are compared at the end; if you own a file of these bytes already, the upload is whole at
-    once (`Upload-Offset` says so), and `file` names a new file of them.
+    Its bytes count as stored from now on, until the upload ends or expires. With a `sha256` they are compared at the
+    end; if you own a file of these bytes already, the upload is whole at once (`Upload-Offset` says so), and `file`
+    names a new file of them.
     """
-    if length > settings.max_upload_bytes:
-        raise PayloadTooLarge(f"the file is larger than the {settings.max_upload_bytes} bytes allowed")
+    refuse_too_large(length, limits)
     wanted = tus.announced(length, metadata)
-    upload = await service.declare(session, tenant, wanted, settings.upload_seconds)
+    upload = await service.declare(session, tenant, wanted, settings.upload_seconds, limits)
     if upload.file_id is None:
         reception.refuse_when_full(length)
     response.headers.update(tus.headers_of(upload, reception.offset(upload)))

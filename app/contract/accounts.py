@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from app.contract.limits import OwnLimits
 from app.contract.resources import Resource
 from app.contract.spec import Name
 
@@ -35,6 +36,8 @@ class Account(Resource):
 
     id: str
     name: str
+    limits: OwnLimits = OwnLimits()
+    """Those that are not as the service's settings say."""
     created_at: datetime
 
 
@@ -87,9 +90,11 @@ class AccountCreate(_Request):
 
 
 class AccountChange(_Request):
-    """What can be changed of an account."""
+    """What can be changed of an account; what is left out stays."""
 
-    name: Name
+    name: Name | None = None
+    limits: OwnLimits | None = None
+    """Of these, too, what is left out stays, and null takes one back: the service's settings hold again."""
 
 
 class ApiKeyCreate(_Request):

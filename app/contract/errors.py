@@ -8,6 +8,7 @@ StillhouseError
 ├── MethodNotAllowed 405     method_not_allowed
 ├── RequestTimeout 408        request_timeout: a head or a body that came in too slowly
 ├── Conflict 409              conflict: the resource's state does not allow it
+│   └── QuotaExceeded         quota_exceeded: the account has as much as it may have
 ├── Gone 410                  gone: an upload that expired, was ended or failed; start a new one
 ├── PreconditionFailed 412    precondition_failed: If-Match names an older version
 ├── PayloadTooLarge 413       payload_too_large
@@ -18,6 +19,7 @@ StillhouseError
 │   ├── DigestMismatch        digest_mismatch: bytes that are not the ones announced
 │   └── IdempotencyKeyReused  idempotency_key_reused: the same key with another body
 ├── Locked 423                locked: another request is at work on this upload
+├── RateLimited 429           rate_limited: more requests than the account, or the address, may send
 ├── ChecksumMismatch 460      checksum_mismatch: a part of an upload came in damaged (tus)
 ├── ArtifactCorrupt 500      artifact_corrupt: a row without its bytes in the store
 ├── ServiceUnavailable 503    service_unavailable: database or store out of reach
@@ -47,7 +49,7 @@ class StillhouseError(Exception):
     code: ClassVar[str] = "internal_error"
     status: ClassVar[int] = 500
     title: ClassVar[str] = "Internal error"
-    retry_after: ClassVar[int | None] = None
+    retry_after: int | None = None
     """Seconds after which the same request may go well."""
     challenge: str | None = None
     """What WWW-Authenticate answers to a key that was missing or is not enough (RFC 6750)."""
@@ -92,6 +94,17 @@ class Conflict(StillhouseError):
     code, status, title = "conflict", 409, "Conflict with the resource's state"
 
 
+class QuotaExceeded(Conflict):
+    code, title = "quota_exceeded", "Over a limit of the account"
+
+    def __init__(self, limit: str, used: int, allowed: int, asked: int = 1) -> None:
+        """`limit`: a field of `app.contract.limits.Limits`."""
+        self.limit, self.used, self.allowed = limit, used, allowed
+        super().__init__(
+            f"{limit}: the account has {used} of the {allowed} it may have, and {asked} more are asked for"
+        )
+
+
 class Gone(StillhouseError):
     code, status, title = "gone", 410, "Gone"
 
@@ -131,6 +144,15 @@ class IdempotencyKeyReused(InvalidRequest):
 class Locked(StillhouseError):
     code, status, title = "locked", 423, "Locked"
     retry_after = 2
+
+
+class RateLimited(StillhouseError):
+    code, status, title = "rate_limited", 429, "Too many requests"
+
+    def __init__(self, per_minute: int, seconds: int) -> None:
+        """`seconds`: until another request is admitted."""
+        super().__init__(f"more than {per_minute} requests a minute; the next one may come in {seconds} s")
+        self.retry_after = seconds
 
 
 class ChecksumMismatch(StillhouseError):

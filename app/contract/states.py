@@ -66,6 +66,8 @@ class BlockedBy(StrEnum):
     INSPECTION = "inspection"
     JOB = "job"
     """The job that makes its teacher, or what its student starts from."""
+    QUOTA = "quota"
+    """As many jobs of its account are running as may."""
     NO_FREE_DEVICE = "no_free_device"
     """Workers that take jobs are there, and have not taken it yet."""
     NO_WORKER = "no_worker"

@@ -29,6 +29,10 @@ class Account(Base):
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     name: Mapped[str] = mapped_column(String(200))
+    limits: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
+    """`app.contract.limits.OwnLimits`, without those that are as the settings say."""
+    served_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When a worker last took a job of it: accounts take turns."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now())
 
 
@@ -105,6 +109,17 @@ class Upload(_Owned, Base):
     ended: Mapped[str | None] = mapped_column(Text)
     """Why it is over without a file."""
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class Reservation(_Owned, Base):
+    """Bytes that an account may store, held for a file that comes in within one request."""
+
+    __tablename__ = "reservations"
+    __table_args__ = (Index(None, "tenant_id", "id"),)
+
+    size: Mapped[int] = mapped_column(BigInteger)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    """A process that dies leaves them behind."""
 
 
 class _Registered(_Kept):

@@ -20,6 +20,7 @@ from app.db.session import doorbells
 from app.db.tables import Artifact, Job, JobEvent, JobLog
 from app.jobs.gate import ChangedMeanwhile, transition
 from app.jobs.repository import JobRepository
+from app.limits.turns import FREE, Turns
 from app.models import students
 from app.queue import Doorbell
 
@@ -45,9 +46,9 @@ class Lease:
     """The span of the request that submitted it."""
 
 
-async def claim(session: AsyncSession, worker: str, seconds: float) -> Lease | None:
+async def claim(session: AsyncSession, worker: str, seconds: float, turns: Turns = FREE) -> Lease | None:
     """Take the first queued job, for `seconds`; None where there is nothing to take."""
-    for job in await JobRepository(session).claimable(_CANDIDATES):
+    for job in await _candidates(session, turns):
         attempt = job.attempt + 1
         try:
             await transition(
@@ -56,9 +57,20 @@ async def claim(session: AsyncSession, worker: str, seconds: float) -> Lease | N
             )  # fmt: skip
         except ChangedMeanwhile:
             continue
+        await turns.note(session, job.tenant_id)
         spec = JobSpec.model_validate(job.spec)
         return Lease(job.id, job.tenant_id, attempt, spec, job.halvings, job.traceparent)
     return None
+
+
+async def _candidates(session: AsyncSession, turns: Turns) -> Sequence[Job]:
+    """Return jobs to try. Nobody else claims one of an account that has a limit before this transaction ends."""
+    found = await JobRepository(session).claimable(_CANDIDATES, turns)
+    tenants = {job.tenant_id for job in found}
+    if not await turns.lock(session, tenants):
+        return found
+    session.expire_all()
+    return await JobRepository(session).claimable(_CANDIDATES, turns, tenants)
 
 
 async def renew(session: AsyncSession, lease: Lease, seconds: float) -> JobState:

@@ -1,6 +1,6 @@
 """Every SQL statement about jobs, their events, logs and artifacts."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,7 @@ from app.contract.states import LEASED, InspectionState, JobState
 from app.db.base import db_now
 from app.db.owned import OwnedRepository
 from app.db.tables import Artifact, Dataset, Job, JobEvent, JobLog, JobModel, Model
+from app.limits.turns import Turns
 
 TEACHER, STUDENT = "teacher", "student"
 """The parts that a model may play in a job."""
@@ -112,15 +113,16 @@ class JobRepository(OwnedRepository[Job]):
 
     # The queue.
 
-    async def claimable(self, limit: int) -> list[Job]:
-        query = select(Job).where(Job.state == JobState.QUEUED, Job.blocked_by.is_(None), ~_expired())
-        return list(await self.session.scalars(query.order_by(Job.priority.desc(), Job.id).limit(limit)))
-
-    async def claimable_since(self, seconds: float, limit: int) -> list[Job]:
-        """Return what could have been taken for `seconds`, the next one first."""
-        query = select(Job).where(Job.state == JobState.QUEUED, Job.blocked_by.is_(None))
-        query = query.where(Job.queued_at < db_now(-seconds)).order_by(Job.priority.desc(), Job.id)
+    async def claimable(self, limit: int, turns: Turns, tenants: Collection[str] | None = None) -> list[Job]:
+        """Return what may be taken, the next one first. `tenants`: only theirs."""
+        query = turns.take(select(Job).where(Job.state == JobState.QUEUED, Job.blocked_by.is_(None), ~_expired()))
+        query = query if tenants is None else query.where(Job.tenant_id.in_(tenants))
         return list(await self.session.scalars(query.limit(limit)))
+
+    async def claimable_since(self, seconds: float, limit: int, turns: Turns) -> list[Job]:
+        """Return what could have been taken for `seconds`, the next one first."""
+        query = turns.take(select(Job).where(Job.state == JobState.QUEUED, Job.blocked_by.is_(None)))
+        return list(await self.session.scalars(query.where(Job.queued_at < db_now(-seconds)).limit(limit)))
 
     async def leased(self, job_id: str, attempt: int) -> Job | None:
         return (await self.session.scalars(select(Job).where(fenced(job_id, attempt)))).one_or_none()

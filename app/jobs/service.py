@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import tracing
 from app.checkpoints.repository import CheckpointRepository
 from app.contract.errors import Conflict, InvalidSpec, NotFound, PreconditionFailed, Problem
+from app.contract.limits import Limits
 from app.contract.problems import problems_of
 from app.contract.resources import JobChange, Validation
 from app.contract.spec import JobSpec
@@ -20,12 +21,13 @@ from app.db.base import new_id
 from app.db.owned import change as change_row
 from app.db.session import doorbells
 from app.db.tables import Artifact, Job, JobEvent
-from app.jobs import checks
+from app.jobs import bounds, checks
 from app.jobs.blocked import waits_for
 from app.jobs.estimate import estimate
 from app.jobs.gate import expiry
 from app.jobs.named import find
 from app.jobs.repository import JobRepository
+from app.limits.service import NONE, admit_job
 from app.queue import Doorbell
 from app.retention.repository import let_go
 
@@ -38,19 +40,22 @@ def spec_hash(spec: JobSpec) -> str:
     return hashlib.sha256(json.dumps(told, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-async def validate(session: AsyncSession, tenant: str, document: Any, max_parameters: int) -> Validation:
+async def validate(
+    session: AsyncSession, tenant: str, document: Any, max_parameters: int, limits: Limits = NONE
+) -> Validation:
     """Check a spec as a submission would, and find everything that is wrong with it."""
     try:
         spec = JobSpec.model_validate(document)
     except ValidationError as error:
         problems = problems_of(error, document)
         return Validation(valid=False, errors=problems, warnings=[], spec=None, spec_hash=None, estimate=None)
+    spec, beyond = bounds.bounded(spec, limits)
     named, missing = await find(session, tenant, spec)
     if named is None:
-        return _verdict(spec, missing)
+        return _verdict(spec, [*beyond, *missing])
     return _verdict(
         spec,
-        checks.errors(spec, named, max_parameters),
+        [*beyond, *checks.errors(spec, named, max_parameters)],
         warnings=checks.warnings(spec, named),
         estimate=estimate(spec, named),
     )
@@ -69,13 +74,16 @@ async def submit(
     job_id: str | None = None,
     cloned_from: str | None = None,
     retry_of: str | None = None,
+    limits: Limits = NONE,
 ) -> Job:
-    """Queue a job. Raises InvalidSpec with everything that keeps it from running."""
+    """Queue a job. Raises InvalidSpec with everything that keeps it from running, and QuotaExceeded."""
+    spec, beyond = bounds.bounded(spec, limits)
     named, problems = await find(session, tenant, spec)
     if named:
         problems = checks.errors(spec, named, max_parameters)
-    if problems or not named:
-        raise InvalidSpec("the job cannot run as it is", problems)
+    if beyond or problems or not named:
+        raise InvalidSpec("the job cannot run as it is", [*beyond, *problems])
+    await admit_job(session, tenant, limits)
     blocked = waits_for(named)
     job = Job(
         id=job_id or new_id("job"),
@@ -111,23 +119,25 @@ def _queued(job: Job) -> JobEvent:
     )
 
 
-async def clone(session: AsyncSession, tenant: str, job_id: str, name: str | None, max_parameters: int) -> Job:
+async def clone(
+    session: AsyncSession, tenant: str, job_id: str, name: str | None, max_parameters: int, limits: Limits = NONE
+) -> Job:
     """Queue a job's resolved spec again: the same inputs and settings, so on the same CPU the same student, bit by bit.
 
-    Raises InvalidSpec where the spec can no longer run.
+    Raises InvalidSpec where the spec can no longer run, and QuotaExceeded.
     """
     original = await get(session, tenant, job_id)
     spec = JobSpec.model_validate(original.spec)
     if name is not None:
         spec = spec.model_copy(update={"name": name})
-    return await submit(session, tenant, spec, max_parameters, cloned_from=original.id)
+    return await submit(session, tenant, spec, max_parameters, cloned_from=original.id, limits=limits)
 
 
-async def retry(session: AsyncSession, tenant: str, job_id: str, max_parameters: int) -> Job:
+async def retry(session: AsyncSession, tenant: str, job_id: str, max_parameters: int, limits: Limits = NONE) -> Job:
     """Queue the spec of a job that did not succeed as a new job, which goes on from what that one had learnt.
 
     Safe to repeat: a job has one retry. Raises Conflict where there is nothing to try again, InvalidSpec where the spec
-    can no longer run.
+    can no longer run, and QuotaExceeded.
     """
     original, repository = await get(session, tenant, job_id), JobRepository(session)
     if made := await repository.retry_of(original):
@@ -137,7 +147,7 @@ async def retry(session: AsyncSession, tenant: str, job_id: str, max_parameters:
     try:
         async with session.begin_nested():
             spec = JobSpec.model_validate(original.spec)
-            made = await submit(session, tenant, spec, max_parameters, retry_of=original.id)
+            made = await submit(session, tenant, spec, max_parameters, retry_of=original.id, limits=limits)
             await CheckpointRepository(session).hand_over(original.id, made.id)
             return made
     except IntegrityError:  # somebody else tried it again at the same moment

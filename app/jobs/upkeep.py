@@ -13,6 +13,7 @@ from app.db.tables import Job
 from app.jobs.gate import ChangedMeanwhile, transition
 from app.jobs.leases import lay_down
 from app.jobs.repository import JobRepository
+from app.limits.turns import FREE, Turns
 from app.queue import Doorbell
 
 _LONGEST = 10
@@ -58,14 +59,22 @@ async def _take_from_worker(session: AsyncSession, job: Job) -> None:
     doorbells(session).append(Doorbell("distill", job.id))
 
 
-async def ring_again(session: AsyncSession, seconds: float, limit: int, pending: int) -> int:
+async def ring_again(session: AsyncSession, seconds: float, limit: int, pending: int, turns: Turns = FREE) -> int:
     """Ring for the first `limit` jobs that wait longer than `seconds`: their doorbells may have been lost.
 
     Whoever hears a ring takes any job: those `pending` in the broker still serve for as many.
     """
-    waiting = (await JobRepository(session).claimable_since(seconds, limit))[pending:]
+    waiting = (await JobRepository(session).claimable_since(seconds, limit, turns))[pending:]
     doorbells(session).extend(Doorbell("distill", job.id) for job in waiting)
     return len(waiting)
+
+
+async def ring_for_next(session: AsyncSession, job_id: str, turns: Turns) -> None:
+    """Ring for a job that waited for this one to end, because its account may have so many at once."""
+    job = await session.get(Job, job_id)
+    if job and await turns.limited(session, [job.tenant_id]):
+        waiting = await JobRepository(session).claimable(1, turns, [job.tenant_id])
+        doorbells(session).extend(Doorbell("distill", next_one.id) for next_one in waiting)
 
 
 async def expire_forgotten(session: AsyncSession, seconds: float) -> int:

@@ -6,10 +6,12 @@ from datetime import UTC, datetime
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contract.errors import Gone, InvalidRequest, NotFound
+from app.contract.limits import Limits
 from app.db.base import db_now, new_id
 from app.db.tables import Upload
 from app.files import service as files
 from app.files.repository import FileRepository
+from app.limits.service import NONE, admit_upload
 from app.store import Blob
 from app.uploads.repository import UploadRepository
 
@@ -25,14 +27,18 @@ class Announced:
     """Upload-Metadata as it came."""
 
 
-async def declare(session: AsyncSession, tenant: str, announced: Announced, seconds: float) -> Upload:
-    """Begin an upload; it is a file at once where the tenant has one of these bytes already."""
+async def declare(
+    session: AsyncSession, tenant: str, announced: Announced, seconds: float, limits: Limits = NONE
+) -> Upload:
+    """Begin an upload; it is a file at once where the tenant has one of these bytes already. Raises QuotaExceeded."""
     if announced.size == 0:
         raise InvalidRequest("the file is empty")
     row = Upload(id=new_id("upl"), tenant_id=tenant, expires_at=db_now(seconds), **vars(announced))
-    upload = await UploadRepository(session).add(row)
     if announced.sha256 and await FileRepository(session).with_content(tenant, announced.sha256, announced.size):
+        upload = await UploadRepository(session).add(row)
         return await finish(session, upload, Blob(announced.sha256, announced.size))
+    await admit_upload(session, tenant, announced.size, limits)
+    upload = await UploadRepository(session).add(row)
     await session.refresh(upload)
     return upload
 

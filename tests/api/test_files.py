@@ -71,7 +71,7 @@ def test_a_form_cut_before_its_end_leaves_nothing(house: House) -> None:
 
 
 def test_a_file_over_the_limit_is_413(house: House) -> None:
-    small = house.settings.model_copy(update={"max_upload_bytes": 100_000})
+    small = house.settings.model_copy(update={"limit_upload_bytes": 100_000})
     with running(small) as url, httpx2.Client(base_url=url) as client:
         announced = client.post("/v1/files", files={"file": ("a", b"x" * 200_000)})
         assert announced.status_code == 413

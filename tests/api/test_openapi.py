@@ -72,7 +72,7 @@ def test_every_operation_is_described() -> None:
         assert operation["summary"], path
         assert operation["description"], path
         if path.startswith("/v1"):
-            assert {"500", "503"} <= operation["responses"].keys(), (method, path)
+            assert {"429", "500", "503"} <= operation["responses"].keys(), (method, path)
 
 
 def test_operation_ids_are_unique() -> None:

@@ -104,7 +104,7 @@ def test_options_tell_what_is_there(house: House) -> None:
     assert answer.headers["tus-version"] == "1.0.0"
     assert answer.headers["tus-extension"] == "creation,checksum,termination,expiration"
     assert answer.headers["tus-checksum-algorithm"] == "sha1,sha256,sha512"
-    assert int(answer.headers["tus-max-size"]) == house.settings.max_upload_bytes
+    assert int(answer.headers["tus-max-size"]) == house.settings.limit_upload_bytes
 
 
 @pytest.mark.parametrize("version", [None, "0.2.2"])

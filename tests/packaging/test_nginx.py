@@ -138,7 +138,7 @@ def test_the_bounds_on_sizes_leave_room_for_what_the_api_allows() -> None:
     json_bound, upload_bound = (int(number) * SIZES[unit] for number, unit in bounds)
     settings = Settings.model_fields
     assert settings["max_body_bytes"].default < json_bound <= 2 * settings["max_body_bytes"].default
-    assert 64 * 2**10 < upload_bound - settings["max_upload_bytes"].default <= 2**20  # the form around the file
+    assert 64 * 2**10 < upload_bound - settings["limit_upload_bytes"].default <= 2**20  # the form around the file
 
 
 def test_nginx_closes_idle_connections_before_the_api_does() -> None:

@@ -45,10 +45,6 @@ CLIENT = Section(
             "The bytes that came are not the ones that the service announced; the file was not put in place.",
             "Download it again. If it happens twice, something between changes the bytes, or the store is damaged.",
         ),
-        "RateLimited": Explained(
-            "A proxy in front of the service asks for fewer requests (429).",
-            "Wait as long as `Retry-After` says; the client does so by itself a few times.",
-        ),
         "UnreadableSpec": Explained(
             "The file given to `stillhouse submit` or `validate` is no YAML or JSON, or not a job spec.",
             "Mend the line that the message names; `examples/spec.yaml` is one that works.",

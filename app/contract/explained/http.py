@@ -41,6 +41,11 @@ PROBLEMS = Section(
             "deleted that a model still names.",
             "Read the resource again and do first what `detail` says.",
         ),
+        "quota_exceeded": Explained(
+            "The account has as much as it may have of what `detail` names; nothing was begun.",
+            "`stillhouse usage` (`GET /v1/usage`) shows each limit and what is used. Delete files and jobs, wait for "
+            "jobs to end, or ask an administrator, who can raise it: `docs/limits.md`.",
+        ),
         "gone": Explained(
             "The upload expired, was ended, or its bytes were not the announced ones; what had come was removed.",
             "Start a new upload.",
@@ -53,7 +58,7 @@ PROBLEMS = Section(
         "payload_too_large": Explained(
             "The body or the file is larger than this service allows, or than was announced.",
             "Files go to `/v1/files` or `/v1/uploads` and never into JSON. Whoever runs the service may raise "
-            "`STILLHOUSE_MAX_UPLOAD_BYTES` or `STILLHOUSE_MAX_BODY_BYTES`, and `client_max_body_size` in nginx.",
+            "`STILLHOUSE_LIMIT_UPLOAD_BYTES` or `STILLHOUSE_MAX_BODY_BYTES`, and `client_max_body_size` in nginx.",
         ),
         "unsupported_media_type": Explained(
             "The body's `Content-Type` is not the one that this operation takes.",
@@ -86,6 +91,12 @@ PROBLEMS = Section(
         "locked": Explained(
             "Another request is at work on this upload.",
             "Wait as long as `Retry-After` says, ask for its offset, and go on from there.",
+        ),
+        "rate_limited": Explained(
+            "More requests than the account may send, or, without a good key, than one address may; nothing was done.",
+            "Wait as long as `Retry-After` says, as the client does by itself; the headers `RateLimit-Policy` and "
+            "`RateLimit` say what is allowed and what is left. An administrator can raise `requests_per_minute`: "
+            "`docs/limits.md`.",
         ),
         "checksum_mismatch": Explained(
             "A part of an upload came in damaged; none of it was kept.",

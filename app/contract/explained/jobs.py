@@ -82,6 +82,11 @@ WAITS = Section(
             "It needs the student of another job, which is not over.",
             "Nothing: it goes on when that job has succeeded, and fails if that one ends without a student.",
         ),
+        BlockedBy.QUOTA: Explained(
+            "As many jobs of its account have a worker as may at once.",
+            "Nothing: it is taken when one of them is over. `stillhouse usage` shows the limit (`running_jobs`), which "
+            "an administrator can raise: `docs/limits.md`.",
+        ),
         BlockedBy.NO_FREE_DEVICE: Explained(
             "All workers are busy with other jobs.",
             "Wait, start another worker, raise `STILLHOUSE_SLOTS`, or raise the job's `priority`.",

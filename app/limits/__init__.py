@@ -1,0 +1,1 @@
+"""What accounts may have and do at most. `docs/limits.md` is the table for people."""
