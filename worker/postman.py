@@ -20,8 +20,6 @@ from app.webhooks.sending import Sender
 from worker.lease import OUTAGES
 
 _AT_ONCE = 32
-_MARGIN_SECONDS = 30.0
-"""Beyond the time that a try may take, for writing down what came of it; then others take it for lost."""
 _LOOK_AGAIN_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
@@ -67,7 +65,8 @@ class Postman:
         room = _AT_ONCE - len(self._at_hand)
         if room == 0:
             return []
-        lasting = self._settings.webhook_seconds + _MARGIN_SECONDS
+        # Beyond the try itself a lease's time to write down what came of it: then others take the sender for lost.
+        lasting = self._settings.webhook_seconds + self._settings.lease_seconds
         async with self._database.transaction() as session:
             return await deliveries.take(session, room, list(self._at_hand.values()), lasting)
 
