@@ -14,6 +14,7 @@ from app.api.dependencies import SCHEME
 from app.api.identity import needed
 from app.api.problems import MEDIA_TYPE
 from app.api.security_headers import hash_of, policy
+from app.api.told import told
 from app.contract.resources import ProblemDocument
 from app.samples import service as samples
 
@@ -68,7 +69,12 @@ def document(app: FastAPI) -> dict[str, Any]:
     """Return the OpenAPI document, with validation errors as the problem+json that they are."""
     if not app.openapi_schema:
         schema = get_openapi(
-            title=app.title, version=app.version, summary=app.summary, description=app.description, routes=app.routes
+            title=app.title,
+            version=app.version,
+            summary=app.summary,
+            description=app.description,
+            routes=app.routes,
+            webhooks=told.routes,
         )
         schema["components"]["schemas"]["ProblemDocument"] = ProblemDocument.model_json_schema(
             ref_template="#/components/schemas/{model}"

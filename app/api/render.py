@@ -1,6 +1,5 @@
 """Rows as resources."""
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -144,7 +143,7 @@ def delivery(row: tables.WebhookDelivery) -> webhooks.Delivery:
             **{name: getattr(row, name) for name in ("id", "type", "state", "attempts", "created_at")},
             "webhook": row.webhook_id,
             "event": row.event_id,
-            "payload": json.loads(row.body),
+            "payload": webhooks.Told.model_validate_json(row.body),
             "next_attempt_at": row.next_attempt_at if row.state == webhooks.DeliveryState.PENDING else None,
             "help": remedy(DELIVERIES, error) if error else "",
         }

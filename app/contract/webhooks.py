@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, Type
 
 from app.contract.resources import Resource
 from app.contract.spec import Name
-from app.contract.states import JobState
+from app.contract.states import FailureCode, JobState, StopReason
 
 TEST = "webhook.test"
 """The type of what `POST /v1/webhooks/{id}/test` sends."""
@@ -125,6 +125,36 @@ class NewWebhook(Webhook):
     """`whsec_…`, under which the receiver verifies what comes. It is not shown again."""
 
 
+class JobTold(Resource):
+    """What is told of a job: little, all else is asked for under its links."""
+
+    id: str
+    name: str | None
+    state: JobState
+    attempt: int
+    stop_reason: StopReason | None
+    failure_code: FailureCode | None
+    links: dict[str, str]
+    """Paths of this service: `job`, and of one that succeeded `student` and `report`."""
+
+
+class TestTold(Resource):
+    """What is told by a test."""
+
+    webhook: str
+
+
+class Told(Resource):
+    """The body of what is sent."""
+
+    type: str
+    """A `WebhookEvent`, or `webhook.test`."""
+    timestamp: datetime
+    """When it happened; `webhook-timestamp` is when it was sent."""
+    data: JobTold | TestTold | dict[str, Any] = Field(union_mode="left_to_right")
+    """The last: of what a newer service may tell."""
+
+
 class Attempt(Resource):
     """One try to deliver."""
 
@@ -147,7 +177,7 @@ class Delivery(Resource):
     """The event's id, which is sent as `webhook-id`: the same however often it is sent, and to whom."""
     type: str
     """A `WebhookEvent`, or `webhook.test`."""
-    payload: dict[str, Any]
+    payload: Told
     state: DeliveryState
     attempts: list[Attempt]
     """The last ones, the oldest first."""

@@ -24,7 +24,7 @@ from app.webhooks.sending import Letter, Tried
 
 OF_A_WEBHOOK, OF_AN_ACCOUNT = 2, 8
 """Tries at once: a receiver that hangs keeps only so many others waiting, and an account's receivers together."""
-_KEPT_ATTEMPTS = 20
+_KEPT_ATTEMPTS = 12
 _JITTER = 0.1
 _LONGEST_WAIT = 24 * 3600.0
 """That a receiver may ask for with Retry-After."""

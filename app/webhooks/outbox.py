@@ -1,13 +1,11 @@
 """What happens to jobs, written down for webhooks in the very transaction in which it happens: nothing is lost."""
 
-import json
 from datetime import UTC, datetime
-from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contract.states import JobState
-from app.contract.webhooks import EVENT_OF, TEST, DeliveryState
+from app.contract.webhooks import EVENT_OF, TEST, DeliveryState, JobTold, TestTold, Told
 from app.db.base import db_now, new_id
 from app.db.session import doorbells
 from app.db.tables import Job, Webhook, WebhookDelivery
@@ -28,7 +26,7 @@ async def announce(session: AsyncSession, job: Job, state: JobState) -> None:
 
 
 async def announce_test(session: AsyncSession, webhook: Webhook) -> WebhookDelivery:
-    row = _delivery(webhook, new_id("evt"), TEST, _body(TEST, {"webhook": webhook.id}))
+    row = _delivery(webhook, new_id("evt"), TEST, _body(TEST, TestTold(webhook=webhook.id)))
     await _put(session, [row])
     await session.refresh(row)
     return row
@@ -56,23 +54,14 @@ def _delivery(webhook: Webhook, event_id: str, kind: str, body: str) -> WebhookD
     )
 
 
-def _body(kind: str, data: dict[str, Any]) -> str:
-    stamp = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-    return json.dumps({"type": kind, "timestamp": stamp, "data": data}, separators=(",", ":"), ensure_ascii=False)
+def _body(kind: str, data: JobTold | TestTold) -> str:
+    return Told(type=kind, timestamp=datetime.now(UTC), data=data).model_dump_json()
 
 
-def _of_job(job: Job) -> dict[str, Any]:
-    """Return what is told of a job: little, all else is asked for under its links."""
+def _of_job(job: Job) -> JobTold:
     path = f"/v1/jobs/{job.id}"
     links = {"job": path}
     if job.state == JobState.SUCCEEDED:
         links |= {"student": f"{path}/student", "report": f"{path}/report"}
-    return {
-        "id": job.id,
-        "name": job.name,
-        "state": job.state,
-        "attempt": job.attempt,
-        "stop_reason": job.stop_reason,
-        "failure_code": job.failure_code,
-        "links": links,
-    }
+    same = ("id", "name", "state", "attempt", "stop_reason", "failure_code")
+    return JobTold.model_validate({**{name: getattr(job, name) for name in same}, "links": links})

@@ -16,7 +16,7 @@ from app.webhooks.repository import DeliveryRepository, WebhookRepository
 async def create(session: AsyncSession, tenant: str, wanted: WebhookCreate, limit: int) -> Webhook:
     """Make a webhook, with a secret. Raises Conflict where the account has `limit` of them."""
     if await WebhookRepository(session).count(tenant) >= limit:
-        raise Conflict(f"an account may have {limit} webhooks here, and this one has them; delete one first")
+        raise Conflict(f"an account may have {limit} webhooks here (STILLHOUSE_WEBHOOKS_PER_ACCOUNT), and this one has")
     row = Webhook(
         id=new_id("whk"),
         tenant_id=tenant,

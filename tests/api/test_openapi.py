@@ -10,8 +10,10 @@ import pytest
 from starlette.routing import BaseRoute
 
 from app.api.docs import document
+from app.contract.webhooks import Told
 from app.main import create_app
 from app.settings import Settings
+from app.webhooks import signing
 from tests.api.conftest import House
 from tests.api.test_api_keys import routes
 
@@ -105,6 +107,17 @@ def test_queries_and_headers_are_never_null() -> None:
     for method, path, operation in operations():
         for parameter in operation.get("parameters", []):
             assert "null" not in json.dumps(parameter["schema"]), (method, path, parameter["name"])
+
+
+def test_what_webhooks_are_sent_is_described() -> None:
+    """And its example is what the contract says."""
+    told = described()["webhooks"]["job"]["post"]
+    content = told["requestBody"]["content"]["application/json"]
+    assert content["schema"] == {"$ref": "#/components/schemas/Told"}
+    for example in content["examples"].values():
+        assert Told.model_validate(example["value"]).model_dump(mode="json", exclude_none=True) == example["value"]
+    headers = {parameter["name"] for parameter in told["parameters"]}
+    assert headers == set(signing.headers("evt_1", 0, b"{}", [signing.new_secret()]))
 
 
 def test_every_reference_resolves() -> None:

@@ -16,8 +16,9 @@ SHOWN = {
     "enabled": True, "disabled_by": None, "failing_since": None, "version": 1, "created_at": "2026-01-01T00:00:00Z",
 }  # fmt: skip
 TRY = {"time": "2026-01-01T00:00:00Z", "seconds": 0.2, "status": None, "error": "timed_out"}
+TOLD = {"type": "job.revived", "timestamp": "2026-01-01T00:00:00Z", "data": {"of": "a newer service"}}
 DELIVERY = {
-    "id": SENT, "webhook": ID, "event": "evt_1", "type": "job.failed", "payload": {}, "state": "pending",
+    "id": SENT, "webhook": ID, "event": "evt_1", "type": "job.failed", "payload": TOLD, "state": "pending",
     "attempts": [TRY, {**TRY, "status": 500, "error": "refused"}], "next_attempt_at": "2026-01-01T00:00:05Z",
     "created_at": "2026-01-01T00:00:00Z",
 }  # fmt: skip
@@ -54,6 +55,7 @@ def test_the_client_makes_changes_and_looks(client, script, answers):
     script.on("GET", f"{PATH}/deliveries", answers.json({"data": [DELIVERY], **PAGE}))
     script.on("POST", f"{PATH}/deliveries/{SENT}/replay", answers.problem(409, "conflict", "disabled"))
     [delivery] = client.webhooks.deliveries(ID)
+    assert delivery.payload.data == {"of": "a newer service"}
     with pytest.raises(stillhouse.Conflict):
         client.webhooks.replay(made, delivery)
     script.on("DELETE", PATH, answers.Answer(204))
