@@ -10,6 +10,7 @@ not reproducible. Exit code 1 where a promise was broken; the histories of the j
 
 import argparse
 import asyncio
+import logging
 import shutil
 import sys
 import tempfile
@@ -26,19 +27,21 @@ from tests.servers import postgresql
 
 def main() -> int:
     arguments = _parser().parse_args()
+    logging.basicConfig(format="%(asctime)s %(message)s")
+    logging.getLogger("soak").setLevel(logging.INFO)
     folder = Path(tempfile.mkdtemp(prefix="stillhouse-soak-"))
-    outcome = soak(folder, arguments.database, arguments.jobs, arguments.faults, arguments.seed, arguments.seconds)
+    outcome = soak(folder, arguments.database, arguments.jobs, arguments.faults, arguments.seed, arguments.patience)
     sys.stdout.write(outcome.text + "\n")
     if not (outcome.violations or arguments.keep):
         shutil.rmtree(folder)
     return 1 if outcome.violations else 0
 
 
-def soak(folder: Path, dialect: str, jobs: int, faults: int, seed: int, seconds: float) -> Outcome:
+def soak(folder: Path, dialect: str, jobs: int, faults: int, seed: int, patience: float) -> Outcome:
     """Run one in an empty folder."""
     with database(folder, dialect) as url:
         command.upgrade(config(url), "head")
-        return asyncio.run(Soak(folder, url, jobs, faults, seed, seconds).run())
+        return asyncio.run(Soak(folder, url, jobs, faults, seed, patience).run())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -49,7 +52,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--faults", type=int, default=100, metavar="M", help="how many to inject (100)")
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="which jobs and faults to draw (1)")
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite", help="(sqlite)")
-    parser.add_argument("--seconds", type=float, default=1800, help="jobs that are not over by then are lost (1800)")
+    what = "when no job has ended for so long, those that are left are lost (300)"
+    parser.add_argument("--patience", type=float, default=300, metavar="SECONDS", help=what)
     parser.add_argument("--keep", action="store_true", help="keep logs and database also where all went well")
     return parser
 

@@ -1,6 +1,7 @@
 """One soak: install, submit, strike, wait for the end of every job, and ask the oracle."""
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -25,7 +26,9 @@ from tests.faults.soak.report import Struck
 from tests.faults.soak.strikes import Strikes
 from tests.worker.conftest import TEACHER, samples, weights
 
-_LOOK_SECONDS = 0.2
+_LOOK_SECONDS, _TELL_SECONDS = 0.2, 10.0
+
+log = logging.getLogger("soak")
 
 
 @dataclass
@@ -43,11 +46,14 @@ class Soak:
     jobs: int
     faults: int
     seed: int
-    seconds: float
-    """After which jobs that are not over count as lost."""
+    patience: float
+    """Seconds without the end of any job after which those that are left count as lost."""
     accepted: list[str] = field(default_factory=list)
     struck: list[Struck] = field(default_factory=list)
     _done: int = 0
+    _moved: float = field(default_factory=time.monotonic)
+    """When the last job ended."""
+    _told: float = 0.0
 
     async def run(self) -> Outcome:
         begun = time.monotonic()
@@ -55,19 +61,19 @@ class Soak:
             async with _opened(self.database_url, installation.broker.url) as (database, bell):
                 with Stillhouse(installation.api.url, retries=8, progress=False) as client:
                     strikes = Strikes(installation, database, bell, client)
-                    await self._torment(strikes, begun + self.seconds)
+                    await self._torment(strikes)
         async with _opened(self.database_url, "") as (database, _):
             return await self._judge(database, installation, strikes.cancelled, time.monotonic() - begun)
 
-    async def _torment(self, strikes: Strikes, deadline: float) -> None:
+    async def _torment(self, strikes: Strikes) -> None:
         async with asyncio.TaskGroup() as tasks:
             submitting = tasks.create_task(asyncio.to_thread(self._submit, strikes.client))
             planned = plan.faults(self.faults, self.seed)
-            while not (submitting.done() and self._done == len(self.accepted)) and time.monotonic() < deadline:
+            while not (submitting.done() and self._done == len(self.accepted)) and not self._stuck:
                 strikes.installation.tend()
-                self._done = await _over(strikes.database)
+                self._see(await _over(strikes.database))
                 while planned and self._done >= planned[0].due * self.jobs:
-                    tasks.create_task(self._strike(strikes, planned.pop(0), deadline))
+                    tasks.create_task(self._strike(strikes, planned.pop(0)))
                 await asyncio.sleep(_LOOK_SECONDS)
         await strikes.settle()
 
@@ -79,9 +85,21 @@ class Soak:
         for wish in plan.wishes(self.jobs, self.seed):
             self.accepted.append(client.jobs.submit(wish.spec(teacher.id, data.id)).id)
 
-    async def _strike(self, strikes: Strikes, fault: Fault, deadline: float) -> None:
+    @property
+    def _stuck(self) -> bool:
+        return time.monotonic() - self._moved > self.patience
+
+    def _see(self, done: int) -> None:
+        now = time.monotonic()
+        if done != self._done:
+            self._done, self._moved = done, now
+        if now - self._told >= _TELL_SECONDS:
+            self._told = now
+            log.info("%d of %d jobs are over, %d faults done", done, self.jobs, len(self.struck))
+
+    async def _strike(self, strikes: Strikes, fault: Fault) -> None:
         """Do it as soon as there is somebody whom it hits."""
-        while time.monotonic() < deadline and self._done < self.jobs:
+        while not self._stuck and self._done < self.jobs:
             now = datetime.now(UTC)
             victims = await strikes.strike(fault)
             if victims is not None:
