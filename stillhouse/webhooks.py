@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from app.contract.resources import Page
-from app.contract.webhooks import ENDS, Delivery, NewWebhook, Webhook, WebhookEvent
+from app.contract.webhooks import ENDS, Delivery, DeliveryState, NewWebhook, Webhook, WebhookEvent
 from stillhouse import calls
 from stillhouse.pages import every, same
 from stillhouse.transport import Transport
@@ -57,9 +57,9 @@ class Webhooks:
         """Send a `webhook.test`, once; `delivery` tells later how it went. Raises Conflict where it is disabled."""
         return self._transport.send(calls.act(f"{_of(webhook)}/test", Delivery))
 
-    def deliveries(self, webhook: Webhook | str) -> Iterator[Delivery]:
-        """Yield what was sent and what will be, newest first."""
-        return every(self._transport, f"{_of(webhook)}/deliveries", Page[Delivery], same)
+    def deliveries(self, webhook: Webhook | str, *, state: DeliveryState | str | None = None) -> Iterator[Delivery]:
+        """Yield what was sent and what will be, newest first; only what is in this state: `failed`, say."""
+        return every(self._transport, f"{_of(webhook)}/deliveries", Page[Delivery], same, state=state)
 
     def delivery(self, delivery: Delivery) -> Delivery:
         """Return a delivery as it is now."""

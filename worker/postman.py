@@ -33,11 +33,17 @@ async def deliver(database: Database, settings: Settings, stop: asyncio.Event) -
             if not alone:
                 return tries
             tries += await Postman(database, settings).deliver(stop)
-        # A ring in the last moment found the lock taken: look once more.
-        async with database.reading() as session:
-            if await DeliveryRepository(session).any_due() is None:
-                return tries
+        if not await _any_due(database):  # a ring in the last moment found the lock taken: look once more
+            return tries
     return tries
+
+
+async def _any_due(database: Database) -> bool:
+    try:
+        async with database.reading() as session:
+            return await DeliveryRepository(session).any_due() is not None
+    except OUTAGES:
+        return False  # the janitor will ring
 
 
 class Postman:
@@ -67,8 +73,12 @@ class Postman:
             return []
         # Beyond the try itself a lease's time to write down what came of it: then others take the sender for lost.
         lasting = self._settings.webhook_seconds + self._settings.lease_seconds
-        async with self._database.transaction() as session:
-            return await deliveries.take(session, room, list(self._at_hand.values()), lasting)
+        try:
+            async with self._database.transaction() as session:
+                return await deliveries.take(session, room, list(self._at_hand.values()), lasting)
+        except OUTAGES as error:
+            log.warning("nothing new is sent to webhooks, the database is away: %s", str(error).split("\n", 1)[0])
+            return []
 
     async def _wait(self) -> None:
         done, _ = await asyncio.wait(

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Response
+from fastapi import APIRouter, Body, Query, Response
 
 from app.api import render
 from app.api.cursor import next_cursor
@@ -10,8 +10,15 @@ from app.api.dependencies import Cursor, ExpectedVersion, Limit, Reading, Receiv
 from app.api.parameters import DeliveryId, SpareWebhookId, WebhookId
 from app.api.responses import errors
 from app.contract.resources import Page
-from app.contract.webhooks import Delivery, NewWebhook, Webhook, WebhookChange, WebhookCreate, WebhookRotation
-from app.db.tables import WebhookDelivery
+from app.contract.webhooks import (
+    Delivery,
+    DeliveryState,
+    NewWebhook,
+    Webhook,
+    WebhookChange,
+    WebhookCreate,
+    WebhookRotation,
+)
 from app.samples.service import RECEIVER
 from app.webhooks import service
 from app.webhooks.repository import DeliveryRepository, WebhookRepository
@@ -103,12 +110,16 @@ async def test_webhook(webhook_id: WebhookId, tenant: Tenant, session: Writing) 
 
 @router.get("/{webhook_id}/deliveries", summary="List deliveries", responses=errors(400, 404, 422))
 async def list_deliveries(
-    webhook_id: WebhookId, tenant: Tenant, session: Reading, limit: Limit = 20, cursor: Cursor = None
+    webhook_id: WebhookId,
+    tenant: Tenant,
+    session: Reading,
+    state: Annotated[DeliveryState | None, Query(description="Only those in this state")] = None,
+    limit: Limit = 20,
+    cursor: Cursor = None,
 ) -> Page[Delivery]:
     """What was sent to a webhook and what will be, newest first, each with its last tries."""
     await service.get(session, tenant, webhook_id)
-    mine = WebhookDelivery.webhook_id == webhook_id
-    rows = await DeliveryRepository(session).page(tenant, limit + 1, cursor, mine)
+    rows = await DeliveryRepository(session).page_of(tenant, webhook_id, limit + 1, cursor, state)
     more, following = next_cursor(rows, limit)
     return Page(data=[render.delivery(row) for row in rows[:limit]], has_more=more, next_cursor=following)
 

@@ -72,7 +72,7 @@ class Receivers:
         loop = asyncio.get_running_loop()
         try:
             found = await loop.run_in_executor(self._lookups, _look_up, host)
-        except (OSError, UnicodeError) as error:  # a label of more than 63 characters is a UnicodeError
+        except (OSError, ValueError) as error:  # names that no name server can be asked for are a ValueError
             raise NotSent(DeliveryError.NAME_NOT_FOUND, f"{host} was not found: {error}") from error
         return list(dict.fromkeys(map(parsed, found)))
 

@@ -46,6 +46,14 @@ class WebhookRepository(OwnedRepository[Webhook]):
 class DeliveryRepository(OwnedRepository[WebhookDelivery]):
     table = WebhookDelivery
 
+    async def page_of(
+        self, tenant: str, webhook_id: str, limit: int, before: str | None, state: DeliveryState | None = None
+    ) -> list[WebhookDelivery]:
+        """Return up to `limit` deliveries to a webhook, newest first, older than the id `before`."""
+        chosen = [WebhookDelivery.webhook_id == webhook_id]
+        chosen += [WebhookDelivery.state == state.value] if state else []
+        return await self.page(tenant, limit, before, *chosen)
+
     async def add_all(self, rows: Sequence[WebhookDelivery]) -> None:
         self.session.add_all(rows)
         await self.session.flush()

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from app.contract.webhooks import Delivery, NewWebhook, Webhook, WebhookEvent
+from app.contract.webhooks import Delivery, DeliveryState, NewWebhook, Webhook, WebhookEvent
 from stillhouse.commands.terminal import URL, AsJson, Url, connect, print_json, table
 
 app = typer.Typer(name="webhooks", help="Webhooks: have others told of jobs.", no_args_is_help=True)
@@ -61,16 +61,17 @@ def send_test(webhook: WebhookId, url: Url = URL) -> None:
 @app.command()
 def deliveries(
     webhook: WebhookId,
+    state: Annotated[DeliveryState | None, typer.Option(help="Only those.", show_default=False)] = None,
     limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 20,
     url: Url = URL,
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """List what was sent to a webhook and what will be, newest first.
 
-    Example: `stillhouse webhooks deliveries whk_0193…`
+    Example: `stillhouse webhooks deliveries whk_0193… --state failed`
     """
     with connect(url) as client:
-        found = [one for _, one in zip(range(limit), client.webhooks.deliveries(webhook), strict=False)]
+        found = [one for _, one in zip(range(limit), client.webhooks.deliveries(webhook, state=state), strict=False)]
     print_json(found) if as_json else typer.echo(table(_SENT, [_sent(one) for one in found]))
 
 

@@ -62,6 +62,9 @@ def test_what_happens_to_a_job_waits_for_those_who_want_to_know(house: House) ->
         "id": job["id"], "name": None, "state": "cancelled", "attempt": 0, "stop_reason": None, "failure_code": None,
         "links": {"job": f"/v1/jobs/{job['id']}"},
     }  # fmt: skip
+    for state, count in {"pending": 1, "failed": 0}.items():
+        found = house.client.get(f"/v1/webhooks/{ends['id']}/deliveries", params={"state": state}).json()
+        assert len(found["data"]) == count
     one = f"/v1/webhooks/{ends['id']}/deliveries/{delivery['id']}"
     assert house.client.get(one).json() == delivery
     for quiet in (starts, off):

@@ -83,7 +83,8 @@ def test_webhooks_and_deliveries_are_tables(run, script, answers):
     script.on("GET", f"{PATH}/deliveries", answers.json({"data": [DELIVERY], **PAGE}))
     [_, row] = run("deliveries", ID).splitlines()
     assert row.split() == [SENT, "2026-01-01", "00:00:00", "job.failed", "pending", "2", "500"]
-    assert json.loads(run("deliveries", ID, "--json"))[0]["id"] == SENT
+    assert json.loads(run("deliveries", ID, "--state", "pending", "--json"))[0]["id"] == SENT
+    assert script.asked[-1].query == "state=pending"
 
 
 def test_the_other_commands_say_what_they_did(run, script, answers):

@@ -53,8 +53,7 @@ async def deliver_all(house: House) -> None:
 async def sent(house: House, webhook: Webhook) -> list[WebhookDelivery]:
     """Return its deliveries, the oldest first."""
     async with house.database.reading() as session:
-        mine = WebhookDelivery.webhook_id == webhook.id
-        return (await DeliveryRepository(session).page(house.tenant, 100, None, mine))[::-1]
+        return (await DeliveryRepository(session).page_of(house.tenant, webhook.id, 100, None))[::-1]
 
 
 async def outcome(house: House, webhook: Webhook) -> Outcome:
