@@ -96,7 +96,8 @@ class Settings(BaseSettings):
     threads: int = Field(default=0, ge=0)
     """Torch threads of one job; 0: this host's cores divided by the slots."""
     job_memory_bytes: int = Field(default=0, ge=0)
-    """Address space of a job on the CPU, shared libraries included (2 GiB and more); 0: no limit but the host's."""
+    """Address space of a job on the CPU (of each of its processes, where its `devices` are several), shared libraries
+    included (2 GiB and more); 0: no limit but the host's."""
     job_silence_seconds: float = Field(default=3600, ge=0)
     """An engine without a sign of life (one a batch) for so long is killed, at the cost of an attempt; 0: never."""
     resident_bytes: int = Field(default=RESIDENT_BYTES, ge=0)

@@ -16,6 +16,7 @@ from worker.sandbox.walls import Walls
 LOG = "log.txt"
 _CODE = Path(__file__).resolve().parents[1]
 """Where `worker` and `app` lie, for a service that runs from its source folder."""
+_MEET = "worker.engine.parallel.joining:meet"
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH")
 
 
@@ -27,28 +28,24 @@ class Command:
     folder: Path
     threads: int
     cuda: str | None = None
-    """The CUDA device to see; None leaves the choice to the host."""
+    """The CUDA devices to see; None leaves the choice to the host."""
     memory: int | None = None
-    """Bytes of address space; None for no limit."""
+    """Bytes of address space of each process; None for no limit."""
     shared: Sequence[Path] = ()
     """Folders beside its own that it reads and writes."""
     strict: bool = False
     """Whether it must not run where this host lacks a wall of the sandbox."""
     kept_open: tuple[int, ...] = ()
     """Descriptors that the child holds, too: what they lock stays locked until it has ended."""
+    processes: int = 1
+    """That do it together; each has its own walls."""
     extra: Mapping[str, str] = field(default_factory=dict)
 
     def line(self) -> list[str]:
         # -P keeps the job's directory off sys.path: nothing that lies there is ever imported.
-        return [
-            sys.executable,
-            "-P",
-            "-m",
-            "worker.sandbox",
-            json.dumps(asdict(self.walls())),
-            self.module,
-            str(self.folder),
-        ]
+        python = [sys.executable, "-P", "-m"]
+        starter = ["worker.sandbox"] if self.processes == 1 else ["worker.together", str(self.processes)]
+        return [*python, *starter, json.dumps(asdict(self.walls())), self.module, str(self.folder)]
 
     def walls(self) -> Walls:
         """Return what the child may touch: its own folder, what is shared, and the code."""
@@ -60,6 +57,7 @@ class Command:
             memory=self.memory,
             cuda=bool(self.cuda),
             strict=self.strict,
+            first=_MEET if self.processes > 1 else "",
             packages=("app", "worker", self.module.partition(".")[0]),  # the last: a stand-in for the engine
         )
 

@@ -12,8 +12,7 @@ from app.limits.turns import Turns
 from app.queue import Bell
 from app.settings import Settings
 from app.store import Store
-from worker import inspector, postman, supervisor
-from worker.devices import take_slot
+from worker import devices, inspector, postman, supervisor
 from worker.drain import Drain
 from worker.janitor import Janitor
 from worker.lease import OUTAGES
@@ -46,20 +45,24 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
 async def distill(settings: Settings, worker: str, shutdown: Shutdown, drain: Drain) -> str | None:
     """Take one job and see it through; return its id, None where nothing was due, no device free, or none wanted."""
     stop = asyncio.Event()
-    with shutdown.sets(stop), drain.checkpoint.sets(stop), take_slot(settings) as slot:
-        if slot is None or shutdown.announced() or drain.begun.announced():
+    with shutdown.sets(stop), drain.checkpoint.sets(stop):
+        if shutdown.announced() or drain.begun.announced():
             return None
         async with open_house(settings) as house:
-            job = await supervisor.distill(house.database, house.store, settings, slot, worker, stop)
+            with devices.host(settings) as host:
+                job = await supervisor.distill(house.database, house.store, settings, host, worker, stop)
             if job:
-                await _ring_for_next(house, job)
+                await _ring_for_next(house, job, host.slot.processes if host.slot and not stop.is_set() else 0)
             return job
 
 
-async def _ring_for_next(house: House, job: str) -> None:
+async def _ring_for_next(house: House, job: str, devices_free: int) -> None:
+    """Ring for those who waited for this job's end: whoever found no device free for them has dropped his hint."""
+    turns, pending = Turns(house.settings.limit_running_jobs), await house.bell.waiting("distill")
     try:
         async with house.database.transaction() as session:
-            await upkeep.ring_for_next(session, job, Turns(house.settings.limit_running_jobs))
+            await upkeep.ring_for_next(session, job, turns)
+            await upkeep.ring_again(session, 0.0, devices_free, pending, turns)
     except OUTAGES as error:
         log.warning("the janitor will ring for those that waited for job %s: %s", job, error)
 

@@ -35,7 +35,7 @@ from app.settings import Settings
 from app.store import BlobCorrupt, BlobMissing, Store
 from worker import child, soft_targets, staging
 from worker.checkpoints import SharedCheckpoints, learnt
-from worker.devices import Slot
+from worker.devices import Host, Slot
 from worker.exchange import Exchange
 from worker.folders import inherit, job_folder, remove, strip
 from worker.lease import OUTAGES, HeldLease
@@ -55,20 +55,21 @@ log = logging.getLogger(__name__)
 
 
 async def distill(
-    database: Database, store: Store, settings: Settings, slot: Slot, worker: str, stop: asyncio.Event
+    database: Database, store: Store, settings: Settings, host: Host, worker: str, stop: asyncio.Event
 ) -> str | None:
     """Take the first job that is due and see it through, or until `stop`; return its id, None where nothing is due."""
     claimed_at = monotonic()
     async with database.transaction() as session:
-        lease = await leases.claim(session, worker, settings.lease_seconds, Turns(settings.limit_running_jobs))
-    if lease is None:
+        turns = Turns(settings.limit_running_jobs)
+        lease = await leases.claim(session, worker, settings.lease_seconds, turns, host)
+    if lease is None or host.slot is None:
         return None
     traced = Attempt(lease, worker)
     logs.bind(job_id=lease.job_id, attempt=lease.attempt, **({"trace_id": traced.trace_id} if traced.trace_id else {}))
     log.info("taken by %s", worker)
     held = HeldLease(database, lease, settings, claimed_at)
     try:
-        await Supervisor(held, store, settings, slot, stop, traced).see_through()
+        await Supervisor(held, store, settings, host.slot, stop, traced).see_through()
     except* LeaseLost:
         traced.end("lease_lost", "the job has another worker, or has ended")
         log.warning("the attempt is over: the job has another worker, or has ended")
@@ -218,6 +219,7 @@ class Supervisor:
             shared=soft_targets.made(self._settings, self._lease.tenant_id),
             strict=self._settings.sandbox == "strict",
             kept_open=self._slot.locks,
+            processes=self._slot.processes,
         )
         ended, self._oom = asyncio.Event(), OomWatch()
         async with child.running(command) as process, asyncio.TaskGroup() as tasks:

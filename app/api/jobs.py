@@ -33,7 +33,7 @@ from app.jobs.repository import JobFilter, JobRepository
 from app.limits.turns import Turns
 from app.samples.service import spec as sample_spec
 from app.settings import Settings
-from app.workers.repository import WorkerRepository
+from app.workers import service as workers
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 _SPEC = {"iris": {"summary": "Irises: 0.9 soft, 0.1 hard targets", "value": sample_spec().model_dump(mode="json")}}
@@ -48,10 +48,10 @@ async def shown(session: AsyncSession, row: tables.Job, settings: Settings) -> J
 
 async def _all_shown(session: AsyncSession, rows: Sequence[tables.Job], settings: Settings) -> list[Job]:
     positions = await JobRepository(session).positions(rows)
-    workers = await WorkerRepository(session).any_takes_jobs(settings.lease_seconds)
+    devices = await workers.most_devices(session, settings.lease_seconds)
     waiting = {row.tenant_id for row in rows if row.state == JobState.QUEUED}
     full = await Turns(settings.limit_running_jobs).full(session, waiting)
-    return [render.job(row, positions, workers=workers, full=row.tenant_id in full) for row in rows]
+    return [render.job(row, positions, devices, full=row.tenant_id in full) for row in rows]
 
 
 @router.post("", status_code=201, response_model=Job, summary="Submit a job", responses=errors(400, 409, 413, 422))

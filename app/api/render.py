@@ -9,6 +9,7 @@ from app.contract.explained import DELIVERIES, FAILURES, REJECTIONS, remedy
 from app.contract.limits import OwnLimits
 from app.contract.states import BlockedBy, JobState, RejectionCode
 from app.db import tables
+from app.jobs.repository import devices_of
 
 _TAKEN_SOON_SECONDS = 2
 _AS_STORED = tuple(
@@ -63,13 +64,16 @@ def _inspection(row: tables.Model | tables.Dataset) -> dict[str, Any] | None:
     return {**row.inspection, "code": code, "help": remedy(REJECTIONS, code)}
 
 
-def job(row: tables.Job, positions: Mapping[str, int], *, workers: bool, full: bool = False) -> resources.Job:
-    """`workers`: whether any is there that takes jobs; `full`: whether the account has as many running as it may."""
+def job(row: tables.Job, positions: Mapping[str, int], devices: int, *, full: bool = False) -> resources.Job:
+    """`devices`: the most that it could get from any worker that takes jobs; 0 where there is none.
+
+    `full`: whether the account has as many running as it may.
+    """
     return resources.Job.model_validate(
         {
             **{name: getattr(row, name) for name in _AS_STORED},
             "queue_position": positions.get(row.id),
-            "blocked_by": _blocked_by(row, workers=workers, full=full),
+            "blocked_by": _blocked_by(row, devices, full=full),
             "failure": _failure(row),
         }
     )
@@ -80,7 +84,7 @@ def _failure(row: tables.Job) -> dict[str, str | None] | None:
     return {"code": code, "detail": row.failure_detail, "help": remedy(FAILURES, code)} if code else None
 
 
-def _blocked_by(row: tables.Job, *, workers: bool, full: bool) -> str | None:
+def _blocked_by(row: tables.Job, devices: int, *, full: bool) -> str | None:
     if row.state != JobState.QUEUED:
         return None
     if full and row.blocked_by is None:
@@ -88,7 +92,9 @@ def _blocked_by(row: tables.Job, *, workers: bool, full: bool) -> str | None:
     waited = (datetime.now(UTC) - row.queued_at).total_seconds()
     if row.blocked_by or waited <= _TAKEN_SOON_SECONDS:
         return row.blocked_by
-    return (BlockedBy.NO_FREE_DEVICE if workers else BlockedBy.NO_WORKER).value
+    if not devices:
+        return BlockedBy.NO_WORKER.value
+    return (BlockedBy.NO_FREE_DEVICE if devices_of(row) <= devices else BlockedBy.TOO_FEW_DEVICES).value
 
 
 def event(row: tables.JobEvent) -> resources.JobEvent:

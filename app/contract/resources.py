@@ -257,6 +257,7 @@ class Estimate(Resource):
     """What a job will need, roughly."""
 
     memory_bytes: int
+    """Of all its processes together, one for each of its `devices`."""
     disk_bytes: int
     seconds_on_one_core: float
     """From operation counts at an assumed 5 GFLOP/s and 0.4 ms a step; a GPU or a faster core takes less."""

@@ -60,8 +60,9 @@ class JobSpec(Contract):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """`auto` takes a CUDA device where the worker has one."""
     devices: int = Field(default=1, ge=1, le=MOST_DEVICES)
-    """How many devices of one host the job is made for. Each learns from its share of every batch, which is cut into
-    micro-batches for that, as many for each device: the gradients stay those of the whole batch."""
+    """How many devices of one host the job takes, all at once. Each learns from its share of every batch, which is cut
+    into micro-batches for that, as many for each device: the gradients stay those of the whole batch. A worker without
+    CUDA runs as many processes in one of its slots."""
     priority: int = Field(default=0, ge=-100, le=100)
     """Jobs of higher priority are taken first."""
     max_attempts: int = Field(default=3, ge=1, le=20)

@@ -69,7 +69,10 @@ class BlockedBy(StrEnum):
     QUOTA = "quota"
     """As many jobs of its account are running as may."""
     NO_FREE_DEVICE = "no_free_device"
-    """Workers that take jobs are there, and have not taken it yet."""
+    """Workers that take jobs are there, and have not taken it yet: what they have is in use, or kept for a job before
+    it that needs several devices."""
+    TOO_FEW_DEVICES = "too_few_devices"
+    """No worker that takes jobs has as many devices as it asks for."""
     NO_WORKER = "no_worker"
     """No worker that takes jobs is there: none runs, or all are drained."""
 

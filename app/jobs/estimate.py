@@ -50,7 +50,7 @@ def estimate(spec: JobSpec, named: Named) -> Estimate | None:
     beside = _BYTES * 4 * learnt * max(peers) + kept
     data = _BYTES * found.rows * (prod(shape) + student.classes)
     return Estimate(
-        memory_bytes=_RUNTIME_BYTES + weights + beside + data,
+        memory_bytes=spec.devices * (_RUNTIME_BYTES + weights + beside + data),
         disk_bytes=_BYTES * (taught + 10 * learnt) + 2 * beside + data,
         seconds_on_one_core=round(work / _FLOPS_PER_SECOND + steps * _SECONDS_PER_STEP, 2),
         optimizer_steps=steps,

@@ -7,19 +7,19 @@ the job was given to somebody else, and the worker must stop at once.
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contract.events import EngineEvent, PhaseEntered, Step
 from app.contract.job_file import MOST_HALVINGS
-from app.contract.spec import JobSpec
+from app.contract.spec import MOST_DEVICES, JobSpec
 from app.contract.states import FailureCode, JobState, StopReason
 from app.db.base import db_now, new_id
 from app.db.session import doorbells
 from app.db.tables import Artifact, Job, JobEvent, JobLog
 from app.jobs.gate import ChangedMeanwhile, transition
-from app.jobs.repository import JobRepository
+from app.jobs.repository import JobRepository, devices_of
 from app.limits.turns import FREE, Turns
 from app.models import students
 from app.queue import Doorbell
@@ -46,9 +46,28 @@ class Lease:
     """The span of the request that submitted it."""
 
 
-async def claim(session: AsyncSession, worker: str, seconds: float, turns: Turns = FREE) -> Lease | None:
-    """Take the first queued job, for `seconds`; None where there is nothing to take."""
-    for job in await _candidates(session, turns):
+class Room(Protocol):
+    """The devices of whoever claims."""
+
+    @property
+    def most(self) -> int:
+        """The most that a job could get."""
+
+    def take(self, devices: int) -> bool:
+        """Take so many, all or none, in place of those taken before."""
+
+
+async def claim(
+    session: AsyncSession, worker: str, seconds: float, turns: Turns = FREE, room: Room | None = None
+) -> Lease | None:
+    """Take the first queued job that could ever run here, for `seconds`; None where there is nothing to take.
+
+    Where it has to wait for devices, those behind it wait as well: else those of few devices would always be first.
+    Without `room` there are devices for any.
+    """
+    for job in await _candidates(session, turns, room.most if room else MOST_DEVICES):
+        if room and not room.take(devices_of(job)):
+            return None
         attempt = job.attempt + 1
         try:
             await transition(
@@ -63,14 +82,14 @@ async def claim(session: AsyncSession, worker: str, seconds: float, turns: Turns
     return None
 
 
-async def _candidates(session: AsyncSession, turns: Turns) -> Sequence[Job]:
+async def _candidates(session: AsyncSession, turns: Turns, devices: int) -> Sequence[Job]:
     """Return jobs to try. Nobody else claims one of an account that has a limit before this transaction ends."""
-    found = await JobRepository(session).claimable(_CANDIDATES, turns)
+    found = await JobRepository(session).claimable(_CANDIDATES, turns, devices=devices)
     tenants = {job.tenant_id for job in found}
     if not await turns.lock(session, tenants):
         return found
     session.expire_all()
-    return await JobRepository(session).claimable(_CANDIDATES, turns, tenants)
+    return await JobRepository(session).claimable(_CANDIDATES, turns, tenants, devices)
 
 
 async def renew(session: AsyncSession, lease: Lease, seconds: float) -> JobState:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
 
+from app.contract.spec import MOST_DEVICES
 from app.contract.states import LEASED, InspectionState, JobState
 from app.db.base import db_now
 from app.db.owned import OwnedRepository
@@ -113,9 +114,12 @@ class JobRepository(OwnedRepository[Job]):
 
     # The queue.
 
-    async def claimable(self, limit: int, turns: Turns, tenants: Collection[str] | None = None) -> list[Job]:
-        """Return what may be taken, the next one first. `tenants`: only theirs."""
+    async def claimable(
+        self, limit: int, turns: Turns, tenants: Collection[str] | None = None, devices: int = MOST_DEVICES
+    ) -> list[Job]:
+        """Return what may be taken where there are so many devices, the next one first. `tenants`: only theirs."""
         query = turns.take(select(Job).where(Job.state == JobState.QUEUED, Job.blocked_by.is_(None), ~_expired()))
+        query = query.where(func.coalesce(Job.spec["devices"].as_integer(), 1) <= devices)
         query = query if tenants is None else query.where(Job.tenant_id.in_(tenants))
         return list(await self.session.scalars(query.limit(limit)))
 
@@ -185,6 +189,11 @@ class JobRepository(OwnedRepository[Job]):
         """Return the ids of jobs that name this model or data set."""
         query = select(Job.id).where(or_(_names(subject_id), Job.dataset_id == subject_id))
         return list(await self.session.scalars(query.limit(20)))
+
+
+def devices_of(job: Job) -> int:
+    """Return how many devices a job asks for; specs older than that have one."""
+    return int(job.spec.get("devices", 1))
 
 
 def fenced(job_id: str, attempt: int) -> ColumnElement[bool]:

@@ -35,11 +35,11 @@ class WorkerRepository:
         """Return the ids of those not heard of for so long."""
         return set(await self.session.scalars(select(Worker.id).where(Worker.seen_at < db_now(-seconds))))
 
-    async def any_takes_jobs(self, lost_after: float) -> bool:
-        """Return whether somebody is there, heard of in so many seconds, who takes jobs."""
-        query = select(Worker.id).where(Worker.seen_at >= db_now(-lost_after))
-        query = query.where(Worker.role == Role.DISTILL, Worker.drain.is_(None)).limit(1)
-        return await self.session.scalar(query) is not None
+    async def devices_of_those_who_take_jobs(self, lost_after: float) -> list[list[str]]:
+        """Return what each of them has who was heard of in so many seconds."""
+        query = select(Worker.devices).where(Worker.seen_at >= db_now(-lost_after))
+        query = query.where(Worker.role == Role.DISTILL, Worker.drain.is_(None))
+        return list(await self.session.scalars(query))
 
     async def jobs(self) -> list[Held]:
         """Return each job that has a worker."""

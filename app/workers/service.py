@@ -3,6 +3,7 @@
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contract.errors import Conflict, NotFound
+from app.contract.spec import MOST_DEVICES
 from app.contract.workers import DeviceUse, Role, Running, Worker, WorkerState
 from app.db import tables
 from app.workers.repository import Held, WorkerRepository
@@ -22,6 +23,15 @@ async def walls(session: AsyncSession, lost_after: float) -> list[list[str]]:
     repository = WorkerRepository(session)
     lost = await repository.silent(lost_after)
     return [row.sandbox for row in await repository.all() if row.id not in lost]
+
+
+async def most_devices(session: AsyncSession, lost_after: float) -> int:
+    """Return the most devices that a job could get from any worker that takes jobs; 0 where there is none.
+
+    A worker without CUDA runs as many processes as a job asks for.
+    """
+    found = await WorkerRepository(session).devices_of_those_who_take_jobs(lost_after)
+    return max((MOST_DEVICES if devices == ["cpu"] else len(devices) for devices in found), default=0)
 
 
 async def drain(session: AsyncSession, worker_id: str, running: Running, lost_after: float) -> Worker:

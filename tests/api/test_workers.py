@@ -1,5 +1,7 @@
 """Workers over HTTP; real ones are in tests/worker/test_presence.py."""
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy import update
@@ -18,10 +20,12 @@ ID = "wrk_" + "0" * 32
 USE = [{"device": "cuda:0", "gpu": "3", "name": "H", "memory_used": 5, "memory_total": None, "utilization": 0.5}]
 
 
-def be_there(house: House, *, role: str = "distill", at_work: bool = False) -> None:
+def be_there(
+    house: House, *, role: str = "distill", at_work: bool = False, devices: Sequence[str] = ("cuda:0",)
+) -> None:
     async def act(database: Database, _: Store) -> None:
         async with database.transaction() as session:
-            me = Worker(id=ID, name=f"{role}-1@host", role=role, devices=["cuda:0"], device_use=USE, slots=1)
+            me = Worker(id=ID, name=f"{role}-1@host", role=role, devices=[*devices], device_use=USE, slots=1)
             await service.beat(session, me)
             if at_work:
                 assert await leases.claim(session, "distill-1@host/7", 30)
@@ -46,18 +50,7 @@ def test_workers_are_listed_with_their_jobs(house: House) -> None:
 
 
 def test_a_waiting_job_says_what_it_waits_for(house: House) -> None:
-    job = house.submit()
-
-    def blocked_by(seconds: float) -> str | None:
-        async def wait(database: Database, _: Store) -> None:
-            async with database.transaction() as session:
-                await session.execute(update(Job).values(queued_at=db_now(-seconds)))
-
-        house.work(wait)
-        found = house.client.get(f"/v1/jobs/{job['id']}").json()["blocked_by"]
-        assert [one["blocked_by"] for one in house.client.get("/v1/jobs").json()["data"]] == [found]
-        return str(found) if found else None
-
+    blocked_by = partial(why_blocked, house, house.submit())
     be_there(house, role="housekeeping")
     assert (blocked_by(-60), blocked_by(3)) == (None, "no_worker")
     house.work(forget)
@@ -66,6 +59,31 @@ def test_a_waiting_job_says_what_it_waits_for(house: House) -> None:
     house.client.post(f"/v1/workers/{ID}/drain")
     assert blocked_by(3) == "no_worker"
     house.client.post(f"/v1/workers/{ID}/undrain")
+    assert blocked_by(3) == "no_free_device"
+
+
+def why_blocked(house: House, job: dict[str, Any], seconds: float) -> str | None:
+    """Return what a job is blocked by once it has waited so long."""
+
+    async def wait(database: Database, _: Store) -> None:
+        async with database.transaction() as session:
+            await session.execute(update(Job).values(queued_at=db_now(-seconds)))
+
+    house.work(wait)
+    found = house.client.get(f"/v1/jobs/{job['id']}").json()["blocked_by"]
+    assert [one["blocked_by"] for one in house.client.get("/v1/jobs").json()["data"]] == [found]
+    return str(found) if found else None
+
+
+def test_a_job_that_asks_for_more_devices_than_any_worker_has_says_so(house: House) -> None:
+    blocked_by = partial(why_blocked, house, house.submit(devices=2))
+    be_there(house)
+    assert (blocked_by(-60), blocked_by(3)) == (None, "too_few_devices")
+    house.work(forget)
+    be_there(house, devices=["cuda:0", "cuda:1"])
+    assert blocked_by(3) == "no_free_device"
+    house.work(forget)
+    be_there(house, devices=["cpu"])
     assert blocked_by(3) == "no_free_device"
 
 

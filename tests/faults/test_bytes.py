@@ -12,7 +12,7 @@ from tests.faults.house import FaultHouse, worker
 from tests.worker.training import LONG, at_work, over
 from tests.worker.waiting import eventually
 from worker import supervisor
-from worker.devices import Slot
+from worker.devices import Host
 from worker.folders import job_folder
 
 pytestmark = pytest.mark.anyio
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.anyio
 
 async def distill(house: FaultHouse, stop: asyncio.Event | None = None) -> None:
     stop = stop or asyncio.Event()
-    await supervisor.distill(house.database, house.store, house.settings, Slot(threads=1), "test", stop)
+    await supervisor.distill(house.database, house.store, house.settings, Host(), "test", stop)
 
 
 def flip(path: Path, place: int) -> None:

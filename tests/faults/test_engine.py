@@ -16,7 +16,7 @@ from tests.faults.house import FaultHouse, worker
 from tests.servers import wait_until
 from tests.worker.waiting import eventually
 from worker import inspector, supervisor
-from worker.devices import Slot
+from worker.devices import Host
 from worker.folders import inspection_folder
 
 pytestmark = pytest.mark.anyio
@@ -76,7 +76,7 @@ async def test_a_loss_that_is_not_finite_says_where(house: FaultHouse) -> None:
     await house.pass_inspections()
     training = {"optimizer": {"kind": "sgd", "learning_rate": 1e6}}
     job_id = await house.submit_on(teacher, data, training=training, objective=[{"kind": "logit_mse"}])
-    await supervisor.distill(house.database, house.store, house.settings, Slot(threads=1), "test", asyncio.Event())
+    await supervisor.distill(house.database, house.store, house.settings, Host(), "test", asyncio.Event())
     job = await house.job(job_id)
     assert (job.state, job.failure_code) == (JobState.FAILED, FailureCode.NON_FINITE_LOSS)
     assert job.failure_detail

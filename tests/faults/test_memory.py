@@ -9,13 +9,13 @@ from torch import allclose
 from app.contract.states import JobState
 from tests.faults.house import FaultHouse
 from worker import supervisor
-from worker.devices import Slot
+from worker.devices import Host
 
 pytestmark = pytest.mark.anyio
 
 
 async def distill(house: FaultHouse) -> None:
-    await supervisor.distill(house.database, house.store, house.settings, Slot(threads=1), "test", asyncio.Event())
+    await supervisor.distill(house.database, house.store, house.settings, Host(), "test", asyncio.Event())
 
 
 @pytest.mark.fault(23)

@@ -13,7 +13,7 @@ from tests.faults.house import FaultHouse
 from tests.worker.test_supervisor import FINISH, lose, submit
 from tests.worker.waiting import eventually
 from worker import supervisor
-from worker.devices import Slot
+from worker.devices import Host
 from worker.folders import job_folder
 from worker.relay import EVENTS
 from worker.tail import finished
@@ -27,7 +27,7 @@ class PowerCut(Exception):
 
 
 async def distill(house: FaultHouse) -> None:
-    await supervisor.distill(house.database, house.store, house.settings, Slot(threads=1), "test", asyncio.Event())
+    await supervisor.distill(house.database, house.store, house.settings, Host(), "test", asyncio.Event())
 
 
 @pytest.mark.fault(11)

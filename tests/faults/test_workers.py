@@ -15,7 +15,7 @@ from tests.worker.training import LONG, at_work, kill_engine, over
 from tests.worker.waiting import eventually
 from tests.worker.workers import Worker, alive, children
 from worker import errands, supervisor
-from worker.devices import Slot
+from worker.devices import Host
 from worker.folders import job_folder
 
 pytestmark = pytest.mark.anyio
@@ -55,7 +55,7 @@ async def test_a_killed_engine_resumes_to_the_same_student(house: FaultHouse) ->
     undisturbed, killed = [await house.submit_on(teacher, data, training=LONG) for _ in range(2)]
 
     async def distill() -> None:
-        await supervisor.distill(house.database, house.store, house.settings, Slot(threads=1), "test", asyncio.Event())
+        await supervisor.distill(house.database, house.store, house.settings, Host(), "test", asyncio.Event())
 
     await distill()
     running = asyncio.create_task(distill())

@@ -25,7 +25,7 @@ from tests.worker.training import LONG, at_work, over
 from tests.worker.waiting import eventually
 from tests.worker.workers import alive, worker
 from worker import errands, supervisor
-from worker.devices import Slot
+from worker.devices import Host
 from worker.folders import job_folder
 
 pytestmark = pytest.mark.anyio
@@ -47,9 +47,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def distill(house: House, store: Store | None = None) -> None:
-    await supervisor.distill(
-        house.database, store or house.store, house.settings, Slot(threads=1), "test", asyncio.Event()
-    )
+    await supervisor.distill(house.database, store or house.store, house.settings, Host(), "test", asyncio.Event())
 
 
 async def rows(house: House, job_id: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 import pytest
@@ -24,9 +25,22 @@ async def claim(house: House, worker: str = "first", seconds: float = 60) -> Lea
     return lease
 
 
-async def attempt_claim(house: House, worker: str, seconds: float = 60) -> Lease | None:
+async def attempt_claim(
+    house: House, worker: str, seconds: float = 60, room: leases.Room | None = None
+) -> Lease | None:
     async with house.database.transaction() as session:
-        return await leases.claim(session, worker, seconds)
+        return await leases.claim(session, worker, seconds, room=room)
+
+
+@dataclass
+class Devices:
+    """Those of a host, some of them in use."""
+
+    most: int
+    free: int
+
+    def take(self, devices: int) -> bool:
+        return devices <= self.free
 
 
 async def reap(house: House) -> int:
@@ -49,6 +63,20 @@ async def test_jobs_of_higher_priority_are_taken_first(house: House) -> None:
     await house.pass_inspections()
     ordinary, urgent = await house.submit_on(teacher, data), await house.submit_on(teacher, data, priority=5)
     assert [(await claim(house)).job_id, (await claim(house)).job_id] == [urgent, ordinary]
+
+
+async def test_a_job_of_several_devices_waits_for_them_and_no_younger_one_overtakes_it(house: House) -> None:
+    teacher, data = await house.model(), await house.dataset()
+    await house.pass_inspections()
+    wide, narrow = await house.submit_on(teacher, data, devices=4), await house.submit_on(teacher, data)
+    assert await attempt_claim(house, "busy", room=Devices(most=4, free=3)) is None
+    urgent = await house.submit_on(teacher, data, priority=1)
+    small = Devices(most=2, free=2)
+    taken = [await attempt_claim(house, "any", room=room) for room in (Devices(4, 3), Devices(4, 3), small, small)]
+    assert [lease and lease.job_id for lease in taken] == [urgent, None, narrow, None]
+    found = await attempt_claim(house, "all free", room=Devices(most=4, free=4))
+    assert found
+    assert found.job_id == wide
 
 
 async def test_a_job_waits_for_its_inspections(house: House) -> None:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -21,14 +22,16 @@ from tests.worker.training import ENDLESS, at_work
 from tests.worker.waiting import eventually
 from tests.worker.workers import Worker, alive, worker
 from worker import errands, gpus
-from worker.devices import cuda_devices, slot_count, take_slot
+from worker.devices import Host, Slot, cuda_devices, host, slot_count
 
 FIRST, SECOND = (gpu.uuid for gpu in gpus.parse_list(nvidia.TWO))
 HOLDER = """
 import json, os, subprocess, sys
 from app.settings import Settings
-from worker.devices import take_slot
-with take_slot(Settings()) as slot:
+from worker.devices import host
+with host(Settings()) as here:
+    here.take(int(sys.argv[1]))
+    slot = here.slot
     engine = None
     if slot and "engine" in sys.argv:
         engine = subprocess.Popen(["sleep", "60"], pass_fds=slot.locks).pid
@@ -51,6 +54,19 @@ def bare(tmp_path: Path) -> Settings:
 @pytest.fixture
 def two(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     nvidia.install(monkeypatch, tmp_path, nvidia.TWO)
+
+
+@pytest.fixture
+def four(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    nvidia.install(monkeypatch, tmp_path, nvidia.FOUR)
+
+
+@contextmanager
+def taken(settings: Settings, *wanted: int) -> Iterator[list[Slot | None]]:
+    """What slots beside one another get that want so many devices."""
+    with ExitStack() as stack:
+        slots = [stack.enter_context(host(settings)) for _ in wanted]
+        yield [here.slot if here.take(devices) else None for here, devices in zip(slots, wanted, strict=True)]
 
 
 def test_a_listing_is_read_with_the_parts_of_each_gpu() -> None:
@@ -110,20 +126,68 @@ def test_a_program_that_fails_tells_nothing(monkeypatch: pytest.MonkeyPatch, tmp
 def test_each_device_has_one_job_before_any_has_a_second(bare: Settings) -> None:
     shared = bare.model_copy(update={"slots": 3})
     assert (slot_count(bare), slot_count(shared)) == (2, 3)
-    with ExitStack() as stack:
-        taken = [stack.enter_context(take_slot(shared)) for _ in range(4)]
-    assert [slot and slot.cuda for slot in taken] == ["0", "1", "0", None]
-    with take_slot(shared) as slot:
-        assert slot
+    with taken(shared, 1, 1, 1, 1) as slots:
+        assert cuda_of(slots) == ["0", "1", "0", None]
+    with taken(shared, 1) as slots:
+        assert cuda_of(slots) == ["0"]
+
+
+def cuda_of(slots: list[Slot | None]) -> list[str | None]:
+    return [slot.cuda if slot else None for slot in slots]
+
+
+@pytest.mark.usefixtures("four")
+def test_a_job_of_several_devices_gets_all_of_them_or_none(bare: Settings) -> None:
+    with taken(bare, 1, 2, 2, 1, 1) as slots:  # the third got none: what it needs is left to others
+        assert cuda_of(slots) == ["0", "1,2", None, "3", None]
+        assert [len(slot.locks) for slot in slots if slot] == [1, 2, 1]
+        assert all(slot.processes == len(slot.locks) for slot in slots if slot)
+    with taken(bare, 5, 4) as slots, host(bare) as here:
+        assert cuda_of(slots) == [None, "0,1,2,3"]
+        assert here.most == 4
+
+
+@pytest.mark.usefixtures("two")
+def test_several_devices_are_different_ones(bare: Settings) -> None:
+    shared = bare.model_copy(update={"slots": 4})
+    with taken(shared, 1, 2, 2) as slots:
+        assert cuda_of(slots) == ["0", "1,0", None]
+    with taken(bare.model_copy(update={"slots": 1}), 2) as slots:
+        assert cuda_of(slots) == ["0,1"]
+
+
+@pytest.mark.usefixtures("four")
+def test_of_many_who_want_most_devices_at_once_one_gets_them(bare: Settings) -> None:
+    with ThreadPoolExecutor(8) as pool, ExitStack() as stack:
+        slots = [stack.enter_context(host(bare)) for _ in range(8)]
+        got = list(pool.map(lambda here: here.take(3), slots))
+    assert sum(got) == 1
+
+
+@pytest.mark.usefixtures("two")
+def test_what_is_taken_next_takes_the_place_of_the_last(bare: Settings) -> None:
+    with host(bare) as here, host(bare) as other:
+        assert here.take(2)
+        assert here.take(1)
+        assert other.take(1)
+        assert not here.take(2)
+        assert other.take(2)
+
+
+def test_without_cuda_processes_share_the_threads_of_a_slot() -> None:
+    here = Host(threads=4)
+    assert [here.take(devices) and here.slot for devices in (1, 2, 8)] == [
+        Slot(4), Slot(2, processes=2), Slot(1, processes=8)
+    ]  # fmt: skip
 
 
 @contextmanager
 def holder(
-    settings: Settings, visible: str, *arguments: str
+    settings: Settings, visible: str, *arguments: str, devices: int = 1
 ) -> Iterator[tuple[subprocess.Popen[str], str | None, int]]:
     """Another process that holds a slot: its device, and the process id of its engine."""
     environment = {**os.environ, "STILLHOUSE_DATA": str(settings.data), "CUDA_VISIBLE_DEVICES": visible}
-    command = [sys.executable, "-c", HOLDER, *arguments]
+    command = [sys.executable, "-c", HOLDER, str(devices), *arguments]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
     ) as process:
@@ -145,16 +209,17 @@ def test_two_workers_never_share_a_device_whatever_they_call_it(bare: Settings) 
 
 
 @pytest.mark.usefixtures("two")
-def test_a_killed_slot_frees_its_device_when_its_engine_has_ended_too(bare: Settings) -> None:
-    with holder(bare, "0", "engine") as (process, _, engine):
+def test_a_killed_slot_frees_its_devices_when_its_engine_has_ended_too(bare: Settings) -> None:
+    with holder(bare, "0,1", "engine", devices=2) as (process, taken, engine):
+        assert taken == "0,1"
         process.kill()
         process.wait()
-        with holder(bare, "0") as (_, cuda, _):
+        with holder(bare, "1") as (_, cuda, _):
             assert cuda is None
         os.kill(engine, signal.SIGKILL)
         wait_until(lambda: not alive(engine), what="the engine's end")
-        with holder(bare, "0") as (_, cuda, _):
-            assert cuda == "0"
+        with holder(bare, "0,1", devices=2) as (_, cuda, _):
+            assert cuda == "0,1"
 
 
 async def every_hint_taken(house: House) -> bool:

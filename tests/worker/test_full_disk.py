@@ -19,7 +19,7 @@ from tests.worker.test_soft_targets import host
 from tests.worker.test_supervisor import FINISH, begun
 from tests.worker.waiting import eventually
 from worker import inspector, staging, supervisor
-from worker.devices import Slot
+from worker.devices import Host
 from worker.exchange import Exchange
 from worker.folders import job_folder
 from worker.lease import HeldLease
@@ -41,7 +41,7 @@ def disk(house: House, tmp_path: Path) -> Iterator[SmallDisk]:
 
 
 async def distill(house: House) -> None:
-    await supervisor.distill(house.database, house.store, house.settings, Slot(threads=1), "test", asyncio.Event())
+    await supervisor.distill(house.database, house.store, house.settings, Host(), "test", asyncio.Event())
 
 
 async def submit(house: House, *script: list[Any]) -> str:

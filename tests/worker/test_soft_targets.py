@@ -19,7 +19,7 @@ from app.soft_targets import service
 from app.store import Blob
 from tests.worker.conftest import House
 from worker import soft_targets, supervisor
-from worker.devices import Slot
+from worker.devices import Host
 
 
 def kept(settings: Settings, *sizes: int) -> list[Path]:
@@ -66,7 +66,7 @@ def host(house: House, folder: Path, name: str) -> House:
 
 async def run(house: House, job_id: str) -> None:
     assert await supervisor.distill(
-        house.database, house.store, house.settings, Slot(threads=1), "test", asyncio.Event()
+        house.database, house.store, house.settings, Host(), "test", asyncio.Event()
     ) == job_id  # fmt: skip
     job = await house.job(job_id)
     assert (job.state, job.failure_detail) == ("succeeded", None)

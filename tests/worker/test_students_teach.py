@@ -13,7 +13,7 @@ from app.contract.states import JobState
 from app.db.tables import Model
 from tests.worker.conftest import House
 from worker import inspector, supervisor
-from worker.devices import Slot
+from worker.devices import Host
 from worker.engine import build
 
 pytestmark = pytest.mark.anyio
@@ -31,7 +31,7 @@ async def work(house: House) -> None:
     """Inspect what is due, then run the next job."""
     stop = asyncio.Event()
     await inspector.inspect(house.database, house.store, house.settings, stop)
-    await supervisor.distill(house.database, house.store, house.settings, Slot(threads=1), "test", stop)
+    await supervisor.distill(house.database, house.store, house.settings, Host(), "test", stop)
 
 
 async def test_a_student_that_learnt_its_vocabulary_teaches_by_its_file_alone(house: House) -> None:

@@ -21,7 +21,7 @@ from tests.worker.conftest import House
 from tests.worker.test_claims import claim
 from tests.worker.waiting import eventually
 from worker import supervisor
-from worker.devices import Slot
+from worker.devices import Host
 from worker.folders import job_folder
 
 pytestmark = pytest.mark.anyio
@@ -44,7 +44,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def distill(house: House, stop: asyncio.Event | None = None) -> str | None:
     return await supervisor.distill(
-        house.database, house.store, house.settings, Slot(threads=1), "test", stop or asyncio.Event()
+        house.database, house.store, house.settings, Host(), "test", stop or asyncio.Event()
     )
 
 

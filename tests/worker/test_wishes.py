@@ -15,14 +15,14 @@ from tests.worker.conftest import House
 from tests.worker.test_claims import attempt_claim, claim, reap
 from tests.worker.training import LONG, at_work, kill_engine
 from worker import errands, supervisor
-from worker.devices import Slot
+from worker.devices import Host
 from worker.folders import job_folder
 
 pytestmark = pytest.mark.anyio
 
 
 async def distill(house: House) -> None:
-    await supervisor.distill(house.database, house.store, house.settings, Slot(threads=1), "test", asyncio.Event())
+    await supervisor.distill(house.database, house.store, house.settings, Host(), "test", asyncio.Event())
 
 
 async def test_a_paused_job_goes_on_to_the_same_student(house: House) -> None:

@@ -14,6 +14,9 @@ def main(told: str, module: str, *arguments: str) -> None:
     walls = Walls(**json.loads(told))
     for package in walls.packages:
         importlib.import_module(package)
+    if walls.first:
+        where, _, name = walls.first.partition(":")
+        getattr(importlib.import_module(where), name)()
     read = (*walls.read, *(str(Path(folder)) for name in walls.packages for folder in sys.modules[name].__path__))
     try:
         enter(replace(walls, read=read))

@@ -33,6 +33,8 @@ class Walls:
     cuda: bool = False
     strict: bool = False
     """Refuse to go on where the host lacks a wall."""
+    first: str = ""
+    """`module:function` to call before the walls are up: what connects to the other processes of a job."""
     packages: tuple[str, ...] = field(default=())
     """Python packages to find before the walls are up: the folder that they lie in may hold other things."""
 

@@ -88,8 +88,14 @@ WAITS = Section(
             "an administrator can raise: `docs/limits.md`.",
         ),
         BlockedBy.NO_FREE_DEVICE: Explained(
-            "All workers are busy with other jobs.",
+            "All workers are busy with other jobs, or keep what is free for one that needs several devices at once and "
+            "is before this one.",
             "Wait, start another worker, raise `STILLHOUSE_SLOTS`, or raise the job's `priority`.",
+        ),
+        BlockedBy.TOO_FEW_DEVICES: Explained(
+            "It asks for more `devices` than any worker that takes jobs has.",
+            "`stillhouse workers` shows what there is. Start a worker on a host with so many, or cancel the job and "
+            "submit it with fewer: `accumulation` makes up for them, in more time.",
         ),
         BlockedBy.NO_WORKER: Explained(
             "No worker that takes jobs is there: none runs, or all are drained.",

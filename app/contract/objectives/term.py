@@ -37,8 +37,8 @@ class Term(Contract):
     """Whether it reads each logit by itself, which a mean of several teachers' probabilities does not have."""
     relational: ClassVar[bool] = False
     """Whether its value is about samples of a batch together (pairs of them, a class across all of them), and no mean
-    over samples. With `accumulation` it looks within each micro-batch, which counts by its share of the samples: the
-    value is then not that of the whole batch. It cannot be kept to a part of the samples (`on`)."""
+    over samples. With `accumulation`, or several `devices`, it looks within each micro-batch, which counts by its share
+    of the samples: the value is then not that of the whole batch. It cannot be kept to a part of the samples (`on`)."""
 
     weight: Weight = 1.0
     """What the term's value is multiplied with; a number or a schedule."""
