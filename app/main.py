@@ -42,6 +42,7 @@ from app.api.identity import Identified
 from app.api.middleware import BodyLimit, HeadAsGet, RequestId
 from app.api.pace import Pace
 from app.api.security_headers import SecurityHeaders
+from app.api.storable import storable
 from app.db.session import Database
 from app.limits.rate import Rate
 from app.queue import Bell
@@ -106,7 +107,7 @@ def _telemetry() -> TelemetryConfig:
 
 
 def _routers() -> list[APIRouter]:
-    first = APIRouter(prefix="/v1", dependencies=[Depends(caller)])
+    first = APIRouter(prefix="/v1", dependencies=[Depends(caller), Depends(storable)])
     of_jobs = (jobs, job_wishes, job_events, job_results)
     for module in (files, uploads, models, datasets, *of_jobs, webhooks, workers, usage, retention, catalog):
         first.include_router(module.router)

@@ -1,6 +1,6 @@
 """The rules of accounts and their API keys."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -11,6 +11,9 @@ from app.contract.accounts import AccountChange, ApiKeyCreate, Scope
 from app.contract.errors import Conflict, InvalidRequest, NotFound, Problem
 from app.db.base import db_now, new_id
 from app.db.tables import Account, ApiKey
+
+_LONGEST = timedelta(days=36_500)
+"""A lifetime that rotations can add again and again without leaving what databases hold."""
 
 
 async def open_account(session: AsyncSession, name: str) -> Account:
@@ -47,6 +50,13 @@ async def key(session: AsyncSession, key_id: str) -> ApiKey:
     return found
 
 
+def _check_end(left: timedelta) -> None:
+    if left <= timedelta(0):
+        raise _invalid("expires_at", "this time has passed")
+    if left > _LONGEST:
+        raise _invalid("expires_at", f"this is more than {_LONGEST.days:,} days ahead; without it a key does not end")
+
+
 async def create_key(session: AsyncSession, caller: Caller, wanted: ApiKeyCreate, pepper: bytes) -> tuple[ApiKey, str]:
     """Make a key; return it, and its secret in the form that is shown once.
 
@@ -56,8 +66,8 @@ async def create_key(session: AsyncSession, caller: Caller, wanted: ApiKeyCreate
     account_id = wanted.account or caller.tenant
     if await AccountRepository(session).get(account_id) is None:
         raise _invalid("account", f"there is no account {account_id}")
-    if wanted.expires_at and wanted.expires_at <= datetime.now(UTC):
-        raise _invalid("expires_at", "this time has passed")
+    if wanted.expires_at:
+        _check_end(wanted.expires_at - datetime.now(UTC))
     if Scope.ADMIN not in wanted.scopes and not await ApiKeyRepository(session).any():
         raise _invalid("scopes", "the first key needs the scope `admin`: without one nobody could make another")
     scopes = [scope.value for scope in Scope if scope in wanted.scopes]

@@ -1,6 +1,5 @@
 """/v1/audit_log: what was changed, by whom."""
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
@@ -11,6 +10,7 @@ from app.api.cursor import next_cursor
 from app.api.dependencies import AdminOnly, Cursor, Limit, Reading
 from app.api.responses import errors
 from app.contract.accounts import AuditEntry
+from app.contract.moments import Moment
 from app.contract.resources import Page
 
 router = APIRouter(prefix="/audit_log", tags=["accounts"], dependencies=[AdminOnly])
@@ -20,8 +20,8 @@ def _filter(
     account: Annotated[str | None, Query(description="Whose key it was", max_length=64)] = None,
     key: Annotated[str | None, Query(description="The key's id", max_length=64)] = None,
     operation: Annotated[str | None, Query(description="The `operationId`", max_length=64)] = None,
-    created_after: datetime | None = None,
-    created_before: datetime | None = None,
+    created_after: Moment | None = None,
+    created_before: Moment | None = None,
 ) -> AuditFilter:
     return AuditFilter(account, key, operation, created_after, created_before)
 

@@ -2,10 +2,13 @@
 
 import base64
 import binascii
+import re
 from collections.abc import Sequence
 from typing import Protocol
 
 from app.contract.errors import BadRequest
+
+_ID = re.compile(r"\w{1,64}", re.ASCII)
 
 
 class _Identified(Protocol):
@@ -19,9 +22,12 @@ def encode(last_id: str) -> str:
 def decode(cursor: str) -> str:
     """Return the id inside. Raises BadRequest."""
     try:
-        return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
-    except (binascii.Error, UnicodeDecodeError, ValueError) as error:
-        raise BadRequest("this cursor was not given by this service") from error
+        found = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        found = ""
+    if not _ID.fullmatch(found):
+        raise BadRequest("this cursor was not given by this service")
+    return found
 
 
 def next_cursor(rows: Sequence[_Identified], limit: int) -> tuple[bool, str | None]:

@@ -23,7 +23,8 @@ router = APIRouter(tags=["results"])
 
 
 def _bytes(media_type: str) -> dict[int | str, dict[str, Any]]:
-    content = {"content": {media_type: {"schema": {"type": "string", "format": "binary"}}}}
+    schema = {} if media_type == "*/*" else {"type": "string", "format": "binary"}  # some are JSON
+    content = {"content": {media_type: {"schema": schema}}}
     return {
         200: {"description": "The bytes", **content},
         206: {"description": "The range asked for", **content},

@@ -1,7 +1,6 @@
 """/v1/jobs: submit, look, change, clone, delete."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Query, Response
@@ -24,6 +23,7 @@ from app.api.once import answer_once
 from app.api.parameters import JobId, SpareJobId
 from app.api.responses import errors
 from app.contract.errors import BadRequest
+from app.contract.moments import Moment
 from app.contract.resources import Job, JobChange, JobClone, Page, Validation
 from app.contract.spec import JobSpec
 from app.contract.states import JobState
@@ -89,8 +89,8 @@ def _filter(
     label: Annotated[list[str] | None, Query(description="`key:value`; all of them", max_length=32)] = None,
     teacher: str | None = None,
     transfer_set: str | None = None,
-    created_after: datetime | None = None,
-    created_before: datetime | None = None,
+    created_after: Moment | None = None,
+    created_before: Moment | None = None,
 ) -> JobFilter:
     pairs = [entry.partition(":") for entry in label or []]
     if any(not separator for _, separator, _ in pairs):

@@ -4,9 +4,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.contract.limits import OwnLimits
+from app.contract.moments import AwareMoment
 from app.contract.resources import Resource
 from app.contract.spec import Name
 
@@ -105,7 +106,7 @@ class ApiKeyCreate(_Request):
     scopes: Scopes = Field(default_factory=lambda: [Scope.READ, Scope.SUBMIT])
     account: str | None = Field(default=None, max_length=64)
     """By default the one of the key that makes it."""
-    expires_at: AwareDatetime | None = None
+    expires_at: AwareMoment | None = None
 
 
 class ApiKeyRotation(_Request):

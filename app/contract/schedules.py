@@ -6,9 +6,9 @@ Any number of an objective or optimiser may be written as a plain number or as o
 import math
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from app.contract.base import Contract
 
@@ -92,6 +92,16 @@ class Step(_Schedule):
     factor: float = Field(default=0.1, gt=0)
     milestones: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=1, max_length=100)
     """Epochs at which the value is multiplied by `factor`."""
+
+    @model_validator(mode="after")
+    def _stays_a_number(self) -> Self:
+        try:
+            finite = math.isfinite(self.corners()[-1])
+        except OverflowError:
+            finite = False
+        if not finite:
+            raise ValueError(f"multiplied {len(self.milestones)} times by {self.factor:g}, it is no number any more")
+        return self
 
     def corners(self) -> list[float]:
         return [self.start * self.factor**passed for passed in range(len(self.milestones) + 1)]

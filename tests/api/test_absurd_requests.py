@@ -28,6 +28,7 @@ def jobs(house: House) -> int:
     return int(house.client.get("/v1/usage").json()["used"]["queued_jobs"])
 
 
+@pytest.mark.owasp(4)
 @pytest.mark.parametrize(
     ("spec", "pointer"),
     [
@@ -45,6 +46,7 @@ def test_absurd_specs(house: House, spec: dict[str, Any], pointer: str) -> None:
     assert jobs(house) == 0
 
 
+@pytest.mark.owasp(4)
 @pytest.mark.parametrize("path", ["/v1/jobs", "/v1/models", "/v1/files", "/v1/jobs/validate"])
 def test_a_content_length_of_a_terabyte(house: House, path: str) -> None:
     kind = "multipart/form-data; boundary=x" if path == "/v1/files" else "application/json"
@@ -59,11 +61,13 @@ def test_a_content_length_of_a_terabyte(house: House, path: str) -> None:
     assert (told["status"], told["code"]) == (413, "payload_too_large")
 
 
+@pytest.mark.owasp(4)
 def test_an_upload_of_a_terabyte(house: House) -> None:
     assert declare(house, TERABYTE).status_code == 413
     assert house.client.get("/v1/uploads").json()["data"] == []
 
 
+@pytest.mark.owasp(4)
 def test_ten_thousand_queued_jobs(house: House) -> None:
     spec = house.ready()
     first = house.client.post("/v1/jobs", json=spec).json()["id"]

@@ -205,6 +205,7 @@ def test_each_may_be_different_for_an_account() -> None:
     assert {f"limit_{name}" for name in Limits.model_fields} == set(SETTINGS) - of_addresses
 
 
+@pytest.mark.owasp(4)
 @pytest.mark.parametrize("name", SETTINGS)
 def test_beyond_each_limit_is_the_documented_answer(settings: Settings, name: str) -> None:
     answer = CASES[name](settings)

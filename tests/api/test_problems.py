@@ -18,6 +18,7 @@ from app.queue import Bell
 from app.settings import Settings
 from app.workers import service as workers
 from tests.api.conftest import House, running
+from tests.openapi import operations
 
 
 @pytest.mark.parametrize(
@@ -78,6 +79,49 @@ def test_what_is_not_json_is_a_client_error(house: House, body: bytes) -> None:
     answer = house.client.post("/v1/jobs", content=body, headers={"content-type": "application/json"})
     assert answer.status_code in {400, 422}
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_text_that_no_database_holds_is_refused(house: House) -> None:
+    """Walks the OpenAPI document: a NUL in every id of a path, in every text of a query."""
+    tried = 0
+    for operation in operations(house.client.get("/openapi.json").json()):
+        sent = operation.requests(dict.fromkeys(operation.parameters, "a%00b"))[0]
+        texts = [one["name"] for one in operation.described.get("parameters", []) if one["in"] == "query"
+                 and one["schema"].get("type") == "string" and "format" not in one["schema"]]  # fmt: skip
+        for query in [{}] * bool(operation.parameters) + [{name: "a\0:b"} for name in texts]:
+            answer = house.client.request(**sent, params=query)
+            assert (answer.status_code, answer.json()["code"]) in REFUSED, (operation.id, query, answer.text)
+            tried += 1
+    assert tried >= 50
+
+
+REFUSED = {(422, "invalid_request"), (400, "bad_request")}  # 400: a cursor
+
+
+@pytest.mark.parametrize("text", ["\0", "a\0", "\ud800", "a\udfffb"])
+def test_bodies_with_text_that_no_database_holds_are_refused(house: House, text: str) -> None:
+    bodies = {
+        "/v1/accounts": ({"name": text}, "/name"),
+        "/v1/jobs": ({"labels": {"a": text}}, "/labels/a"),
+        "/v1/jobs/validate": ({"student": [{"key_map": {text: "0"}}]}, "/student/0/key_map"),
+        "/v1/models": ({"class_names": ["a", text]}, "/class_names/1"),
+        "/v1/datasets": ({"format": {"inputs": text}}, "/format/inputs"),
+    }
+    for path, (body, pointer) in bodies.items():
+        answer = house.client.post(path, content=json.dumps(body), headers={"content-type": "application/json"})
+        assert (answer.status_code, [one["pointer"] for one in answer.json()["errors"]]) == (422, [pointer]), path
+
+
+@pytest.mark.parametrize("cursor", ["AA", "am9iXwA", "Li4v"])  # NUL, job_ and NUL, ../
+def test_a_cursor_of_ones_own_making_is_refused(house: House, cursor: str) -> None:
+    assert house.client.get("/v1/jobs", params={"cursor": cursor}).status_code == 400
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59"])
+def test_a_time_beyond_the_calendar_is_refused(house: House, moment: str) -> None:
+    for path, name in (("/v1/jobs", "created_after"), ("/v1/audit_log", "created_before")):
+        answer = house.client.get(path, params={name: moment})
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
 
 
 @pytest.mark.parametrize("body", [[], "x", 1, None, {"a": 10**400}])

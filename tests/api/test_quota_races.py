@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx2
+import pytest
 
 from app.db.base import db_now
 from app.db.session import Database
@@ -25,6 +26,7 @@ def at_once(count: int, act: Callable[[int], httpx2.Response]) -> list[int]:
         return sorted(answer.status_code for answer in pool.map(act, range(count)))
 
 
+@pytest.mark.owasp(6)
 def test_requests_at_once_go_over_no_limit_together(settings: Settings) -> None:
     with limited(settings, stored_bytes=4000, unfinished_uploads=3, queued_jobs=3) as house:
         spec = house.ready()

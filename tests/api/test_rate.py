@@ -20,6 +20,7 @@ def database_url(sqlite_url: str) -> str:
     return sqlite_url
 
 
+@pytest.mark.owasp(4)
 def test_processes_count_together(settings: Settings) -> None:
     with limited(settings, requests_per_minute=3) as one, limited(settings, requests_per_minute=3) as another:
         answers = [house.client.get("/v1/jobs").status_code for house in (one, another, one, another, one)]

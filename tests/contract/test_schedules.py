@@ -5,6 +5,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from app.contract.schedules import Constant, Cosine, Linear, Schedule, Step, extremes, value_at
 
@@ -32,6 +33,12 @@ def test_cosine_is_half_a_cosine() -> None:
     assert wave.at(0, 8) == 2
     assert wave.at(8, 8) == pytest.approx(1)
     assert wave.at(2, 8) == pytest.approx(1 + 0.5 * (1 + math.cos(math.pi / 4)))
+
+
+@pytest.mark.parametrize(("start", "factor"), [(1, 1e200), (1e300, 1e5), (0, 1e200)])
+def test_a_step_that_outgrows_numbers_is_refused(start: float, factor: float) -> None:
+    with pytest.raises(ValidationError, match="it is no number any more"):
+        Step(start=start, factor=factor, milestones=(1, 2))
 
 
 def test_step_falls_at_its_milestones() -> None:
