@@ -57,11 +57,12 @@ async def create_file(
     upload that is cut short leaves nothing behind.
     """
     slack = 64 * 1024  # the form around the file
-    about = max(0, (content_length or 0) - slack)
-    largest = refuse_too_large(about, limits)
+    most = content_length or 0
+    least = max(0, most - slack)
+    largest = refuse_too_large(least, limits)
     form = FileForm(request)
     announced = form.fields  # filled while the form comes in
-    async with Holding(database, tenant, about, limits) as holding:
+    async with Holding(database, tenant, least, most, limits) as holding:
         blob = await store.put(
             holding.counted(form.chunks()), largest, lambda blob: service.check(blob, announced.get("sha256"))
         )

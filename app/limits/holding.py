@@ -31,13 +31,15 @@ log = logging.getLogger(__name__)
 class Holding:
     """Of one file; `async with` gives it back. Does nothing where the account has no limit on what it stores."""
 
-    def __init__(self, database: Database, tenant: str, announced: int, limits: Limits) -> None:
+    def __init__(self, database: Database, tenant: str, least: int, most: int, limits: Limits) -> None:
+        """`least`, `most`: the bytes that the request announced are so many; both 0 where it did not say."""
         self._database, self._tenant, self._limits = database, tenant, limits
         self._id = new_id("res")
-        self._announced, self._held, self._renewed = announced, 0, 0.0
+        self._least, self._most = least, most
+        self._held, self._renewed = 0, 0.0
 
     async def __aenter__(self) -> Self:
-        await self._hold(self._announced)
+        await self._hold(self._least, self._most)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -56,7 +58,8 @@ class Holding:
         async for chunk in chunks:
             received += len(chunk)
             if received > self._held or monotonic() - self._renewed > _AGAIN:
-                await self._hold(max(received, self._held))
+                least = max(received, self._held)
+                await self._hold(least, max(least, self._most or received + min(received, _STEP)))
             yield chunk
 
     async def settle(self, session: AsyncSession, blob: Blob) -> None:
@@ -65,18 +68,17 @@ class Holding:
             await UsageRepository(session, self._tenant).release(self._id)
         await service.admit_file(session, self._tenant, blob, self._limits)
 
-    async def _hold(self, least: int) -> None:
-        """Hold `least` bytes, and some more for those to come where there is room."""
+    async def _hold(self, least: int, most: int) -> None:
+        """Hold `least` bytes, and up to `most` where there is room."""
         allowed = self._limits.stored_bytes
         if not allowed:
             return
         async with self._database.transaction() as session:
             has = UsageRepository(session, self._tenant)
-            await has.lock()
             await has.release(self._id)  # counted anew
             used = await has.stored_bytes()
             if used + least > allowed:
                 raise QuotaExceeded("stored_bytes", used, allowed, least)
-            self._held = least if least == self._announced else min(least + _STEP, allowed - used)
+            self._held = min(most, allowed - used)
             await has.hold(self._id, self._held, _SECONDS)
         self._renewed = monotonic()

@@ -55,6 +55,7 @@ class UsageRepository:
         await self._session.flush()
 
     async def release(self, reservation: str) -> None:
-        """Give back what is held under this id, and what nobody holds any more."""
+        """Give back what is held under this id, and what nobody holds any more; locks."""
+        await self.lock()
         gone = (Reservation.id == reservation) | (Reservation.expires_at < db_now())
         await self._session.execute(delete(Reservation).where(Reservation.tenant_id == self._tenant, gone))
