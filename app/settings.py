@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.contract.job_file import RESIDENT_BYTES
+from app.contract.limits import Count, Duration
 from app.logs import Format, Level
 
 Seconds = Annotated[float, Field(gt=0)]
@@ -70,23 +71,23 @@ class Settings(BaseSettings):
     """An upload that would leave less on the data folder's disk is refused."""
 
     # What one account may have and do: docs/limits.md. 0: no limit. An administrator may set others for an account.
-    limit_stored_bytes: int = Field(default=0, ge=0)
+    limit_stored_bytes: Count = 0
     """Bytes that an account may store: files, unfinished uploads, results. 0, as for all limits: none."""
-    limit_unfinished_uploads: int = Field(default=1000, ge=0)
+    limit_unfinished_uploads: Count = 1000
     """Uploads of an account that are not complete yet."""
-    limit_upload_bytes: int = Field(default=16 * 2**30, ge=0)
+    limit_upload_bytes: Count = 16 * 2**30
     """The largest file that may be uploaded."""
-    limit_queued_jobs: int = Field(default=1000, ge=0)
+    limit_queued_jobs: Count = 1000
     """Jobs of an account that wait, paused ones too."""
-    limit_running_jobs: int = Field(default=0, ge=0)
+    limit_running_jobs: Count = 0
     """Jobs of an account that have a worker; its others wait, and those of other accounts go before them."""
-    limit_epochs: int = Field(default=100_000, ge=0)
+    limit_epochs: Count = 100_000
     """Epochs of one job, in all its stages and generations."""
-    limit_runtime_seconds: float = Field(default=0, ge=0)
+    limit_runtime_seconds: Duration = 0
     """The largest `max_runtime` of a job, and what one without gets."""
-    limit_requests_per_minute: int = Field(default=12_000, ge=0)
+    limit_requests_per_minute: Count = 12_000
     """Requests of an account; as many may come at once, and not more in the long run."""
-    limit_strangers_per_minute: int = Field(default=120, ge=0)
+    limit_strangers_per_minute: Count = 120
     """Requests without a good API key from one address that are answered with more than that they are too many."""
 
     sandbox: Literal["best", "strict"] = "best"

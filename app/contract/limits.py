@@ -6,10 +6,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.contract.resources import Resource
 
-_MOST = 2**53
-"""Beyond it JSON numbers are no longer exact everywhere."""
+_MOST = 10**15 - 1
+"""The largest number in a structured header field (RFC 9651); exact in any JSON, too."""
 Count = Annotated[int, Field(ge=0, le=_MOST)]
-Seconds = Annotated[float, Field(ge=0, le=_MOST)]
+Duration = Annotated[float, Field(ge=0, le=_MOST)]
 
 
 class Limits(Resource):
@@ -26,7 +26,7 @@ class Limits(Resource):
     """Jobs that have a worker; the others wait."""
     epochs: Count = 0
     """Of one job, in all its stages and generations."""
-    runtime_seconds: Seconds = 0
+    runtime_seconds: Duration = 0
     """That one job may train: its largest `max_runtime`, and what one without gets."""
     requests_per_minute: Count = 0
 
@@ -42,7 +42,7 @@ class OwnLimits(BaseModel):
     queued_jobs: Count | None = None
     running_jobs: Count | None = None
     epochs: Count | None = None
-    runtime_seconds: Seconds | None = None
+    runtime_seconds: Duration | None = None
     requests_per_minute: Count | None = None
 
 

@@ -33,7 +33,7 @@ local early = full - now - window
 if early > 0.5 then
   return {0, 0, math.ceil(early)}
 end
-redis.call('SET', KEYS[1], string.format('%.4f', full), 'PX', math.ceil(full - now))
+redis.call('SET', KEYS[1], string.format('%.4f', full), 'PX', math.max(1, math.ceil(full - now)))
 local left = math.floor(-early / step + 0.001)
 return {1, left, math.ceil((left + 1) * step + early)}
 """

@@ -210,9 +210,3 @@ def test_each_may_be_different_for_an_account() -> None:
 def test_beyond_each_limit_is_the_documented_answer(settings: Settings, name: str) -> None:
     answer = CASES[name](settings)
     assert documented()[name][1].startswith(answer)
-
-
-def test_the_compose_file_hands_each_on() -> None:
-    compose = (Path(__file__).parents[2] / "docker-compose.yml").read_text()
-    for name in SETTINGS:
-        assert f"  STILLHOUSE_{name.upper()}:" in compose, name

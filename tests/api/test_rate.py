@@ -27,6 +27,13 @@ def test_processes_count_together(settings: Settings) -> None:
         assert answers == [200, 200, 200, 429, 429]
 
 
+def test_rates_beyond_any_clock_are_counted(settings: Settings) -> None:
+    most = 10**15 - 1
+    with limited(settings, requests_per_minute=most) as house:
+        told = house.client.get("/v1/jobs").headers
+        assert (told["RateLimit-Policy"], told["RateLimit"][-4:]) == (f'"requests";q={most};w=60', ";t=1")
+
+
 def test_accounts_are_counted_apart_and_may_have_rates_of_their_own(settings: Settings) -> None:
     first = first_key(settings)
     with limited(settings, requests_per_minute=3) as house, bearing(house, first) as admin:
