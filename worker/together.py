@@ -40,7 +40,9 @@ class Together:
     def start(self, line: list[str], count: int) -> None:
         meeting = Path.cwd() / "tmp" / f"meeting-{uuid.uuid4().hex}"
         shared = {**os.environ, "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count), "GLOO_SOCKET_IFNAME": "lo"}
-        shared |= {"NCCL_SOCKET_IFNAME": "lo", "STILLHOUSE_MEETING": f"file://{meeting}"}
+        # NCCL would connect some peers only when they first talk: behind the walls, where that is too late.
+        shared |= {"NCCL_SOCKET_IFNAME": "lo", "NCCL_RUNTIME_CONNECT": "0"}
+        shared |= {"STILLHOUSE_MEETING": f"file://{meeting}"}
         for rank in range(count):
             own = {**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)}
             # Whatever we hold open for the job, they hold as well: locks on its devices.

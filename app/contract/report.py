@@ -132,7 +132,10 @@ class OnnxExport(Contract):
 
 class Hardware(Contract):
     device: str
+    devices: int = 1
+    """How many of them trained side by side, a process on each."""
     threads: int
+    """Of each process."""
     processor: str
 
 

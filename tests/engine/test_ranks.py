@@ -56,6 +56,7 @@ def test_two_processes_make_the_student_that_one_makes_of_the_same_micro_batches
     ]
     assert [event.type for event in of_type(together, "finished")] == ["finished"]
     one, two = report_of(alone), report_of(together)
+    assert (one.hardware.devices, two.hardware.devices) == (1, 2)
     assert (two.soft_targets, two.stop_reason, two.student.accuracy) == (
         one.soft_targets, one.stop_reason, one.student.accuracy,
     )  # fmt: skip

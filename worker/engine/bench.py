@@ -74,6 +74,8 @@ class Bench:
     ) -> None:
         self.folder, self.job, self.reporter, self.stop = folder, job, reporter, stop
         self.ranks = ranks or Ranks(stop)
+        self.processes = self.ranks.size
+        """In training: at the end one goes on alone."""
         trial.check_built(job)
         _check_export(job)
         self.looks = folder / "cache" / "looks.json"

@@ -147,7 +147,7 @@ def _report(bench: Bench, born: list[Outcome], trained: dict[str, Outcome], no_c
         training_seconds={name: outcome.seconds for name, outcome in trained.items()},
         curves={name: outcome.curves for name, outcome in trained.items()},
         seed=spec.seed,
-        hardware=surroundings.hardware(bench.device),
+        hardware=surroundings.hardware(bench.device, bench.processes),
         peak_memory=surroundings.peak_memory(bench.device),
         precision=bench.precision,
         versions=surroundings.versions(),

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from app.contract.report import Evaluated, Scores
+from app.contract.report import Evaluated, Hardware, Scores
 from worker.engine.published import loading
 from worker.engine.published.distilled import Distilled
 
@@ -156,9 +156,13 @@ def _making(made: Distilled) -> str:
         *terms,
         *seen,
         f"- training: {_settings(spec.training)}",
-        f"- seed {spec.seed}; training took {seconds} on {hardware.processor}, {hardware.device}",
+        f"- seed {spec.seed}; training took {seconds} on {hardware.processor}, {_devices(hardware)}",
     ]
     return "## How it was made\n\n" + "\n".join(lines)
+
+
+def _devices(hardware: Hardware) -> str:
+    return hardware.device if hardware.devices == 1 else f"{hardware.devices} x {hardware.device}"
 
 
 def _settings(part: Any) -> str:

@@ -15,10 +15,10 @@ _PACKAGES = (
 )  # fmt: skip
 
 
-def hardware(device: torch.device) -> Hardware:
-    """Return the device, the threads and the processor."""
+def hardware(device: torch.device, processes: int = 1) -> Hardware:
+    """Return the device, the threads and the processor; each process has a device of its own."""
     name = f"cuda ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else "cpu"
-    return Hardware(device=name, threads=torch.get_num_threads(), processor=_processor())
+    return Hardware(device=name, devices=processes, threads=torch.get_num_threads(), processor=_processor())
 
 
 def peak_memory(device: torch.device) -> PeakMemory:
