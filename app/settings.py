@@ -85,6 +85,8 @@ class Settings(BaseSettings):
     """Epochs of one job, in all its stages and generations."""
     limit_runtime_seconds: Duration = 0
     """The largest `max_runtime` of a job, and what one without gets."""
+    limit_webhooks: Count = 20
+    """Webhooks of an account."""
     limit_requests_per_minute: Count = 12_000
     """Requests of an account; as many may come at once, and not more in the long run."""
     limit_strangers_per_minute: Count = 120
@@ -132,8 +134,6 @@ class Settings(BaseSettings):
     """Jobs that ended so long ago are deleted with their results, unless they are pinned; 0: kept for ever."""
     keep_unused_seconds: float = Field(default=0, ge=0)
     """Models, transfer sets and files that nothing used for so long are deleted, unless pinned; 0: kept for ever."""
-    webhooks_per_account: int = Field(default=20, ge=0)
-    """Webhooks that an account may have; 0: none."""
     webhook_http: bool = False
     """Webhooks may go to `http://` too: what they tell can be read on the way."""
     webhook_networks: Networks = Field(default_factory=list)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Body, Query, Response
 
 from app.api import render
 from app.api.cursor import next_cursor
-from app.api.dependencies import Cursor, ExpectedVersion, Limit, Reading, ReceiversDep, SettingsDep, Tenant, Writing
+from app.api.dependencies import Cursor, ExpectedVersion, Limit, LimitsDep, Reading, ReceiversDep, Tenant, Writing
 from app.api.parameters import DeliveryId, SpareWebhookId, WebhookId
 from app.api.responses import errors
 from app.contract.resources import Page
@@ -35,7 +35,7 @@ async def create_webhook(
     wanted: Annotated[WebhookCreate, Body(openapi_examples=_NEW)],
     tenant: Tenant,
     receivers: ReceiversDep,
-    settings: SettingsDep,
+    limits: LimitsDep,
     session: Writing,
     response: Response,
 ) -> NewWebhook:
@@ -46,7 +46,7 @@ async def create_webhook(
     """
     await receivers.check(wanted.url)
     response.headers["Cache-Control"] = "no-store"
-    return render.new_webhook(await service.create(session, tenant, wanted, settings.webhooks_per_account))
+    return render.new_webhook(await service.create(session, tenant, wanted, limits))
 
 
 @router.get("", summary="List webhooks", responses=errors(400, 422))

@@ -28,6 +28,7 @@ class Limits(Resource):
     """Of one job, in all its stages and generations."""
     runtime_seconds: Duration = 0
     """That one job may train: its largest `max_runtime`, and what one without gets."""
+    webhooks: Count = 0
     requests_per_minute: Count = 0
 
 
@@ -43,6 +44,7 @@ class OwnLimits(BaseModel):
     running_jobs: Count | None = None
     epochs: Count | None = None
     runtime_seconds: Duration | None = None
+    webhooks: Count | None = None
     requests_per_minute: Count | None = None
 
 
@@ -54,6 +56,7 @@ class Used(Resource):
     unfinished_uploads: int
     queued_jobs: int
     running_jobs: int
+    webhooks: int
 
 
 class Usage(Resource):

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contract.states import JobState
 from app.db.base import db_now
-from app.db.tables import Account, Artifact, File, Job, Reservation, Upload
+from app.db.tables import Account, Artifact, File, Job, Reservation, Upload, Webhook
 
 _OPEN = (Upload.file_id.is_(None), Upload.ended.is_(None))
 
@@ -45,6 +45,9 @@ class UsageRepository:
         """Return how many jobs are in one of these states."""
         mine = (Job.tenant_id == self._tenant, Job.state.in_([state.value for state in states]))
         return await self._count(select(func.count()).select_from(Job).where(*mine))
+
+    async def webhooks(self) -> int:
+        return await self._count(select(func.count()).select_from(Webhook).where(Webhook.tenant_id == self._tenant))
 
     async def _count(self, query: Select[int]) -> int:
         return int(await self._session.scalar(query) or 0)

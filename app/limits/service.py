@@ -42,6 +42,7 @@ async def usage(session: AsyncSession, tenant: str, limits: Limits) -> Usage:
         unfinished_uploads=await has.unfinished_uploads(),
         queued_jobs=await has.jobs(WAITING),
         running_jobs=await has.jobs(LEASED),
+        webhooks=await has.webhooks(),
     )
     return Usage(account=tenant, limits=limits, used=used)
 
@@ -73,6 +74,14 @@ async def admit_file(session: AsyncSession, tenant: str, blob: Blob, limits: Lim
         await has.lock()
         if not await FileRepository(session).with_content(tenant, blob.sha256, blob.size):
             await _admit_bytes(has, blob.size, limits)
+
+
+async def admit_webhook(session: AsyncSession, tenant: str, limits: Limits) -> None:
+    """Raise QuotaExceeded where the account has as many as it may."""
+    if limits.webhooks:
+        has = UsageRepository(session, tenant)
+        await has.lock()
+        _refuse_beyond("webhooks", await has.webhooks(), limits.webhooks)
 
 
 async def _admit_bytes(has: UsageRepository, size: int, limits: Limits) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, select, update
+from sqlalchemy import ColumnElement, and_, select, update
 
 from app.contract.webhooks import TEST, DeliveryState, DisabledBy
 from app.db.base import db_now
@@ -15,10 +15,6 @@ _OPEN = (DeliveryState.PENDING.value, DeliveryState.SENDING.value)
 
 class WebhookRepository(OwnedRepository[Webhook]):
     table = Webhook
-
-    async def count(self, tenant: str) -> int:
-        query = select(func.count()).select_from(Webhook).where(Webhook.tenant_id == tenant)
-        return await self.session.scalar(query) or 0
 
     async def listening(self, tenant: str) -> list[Webhook]:
         """Return those that are told, and keep them from being deleted until this transaction ends."""

@@ -5,18 +5,19 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contract.errors import Conflict, NotFound, PreconditionFailed
+from app.contract.limits import Limits
 from app.contract.webhooks import DeliveryState, DisabledBy, WebhookChange, WebhookCreate
 from app.db.base import db_now, new_id
 from app.db.owned import change as change_row
 from app.db.tables import Webhook, WebhookDelivery
+from app.limits.service import NONE, admit_webhook
 from app.webhooks import outbox, signing
 from app.webhooks.repository import DeliveryRepository, WebhookRepository
 
 
-async def create(session: AsyncSession, tenant: str, wanted: WebhookCreate, limit: int) -> Webhook:
-    """Make a webhook, with a secret. Raises Conflict where the account has `limit` of them."""
-    if await WebhookRepository(session).count(tenant) >= limit:
-        raise Conflict(f"an account may have {limit} webhooks here (STILLHOUSE_WEBHOOKS_PER_ACCOUNT), and this one has")
+async def create(session: AsyncSession, tenant: str, wanted: WebhookCreate, limits: Limits = NONE) -> Webhook:
+    """Make a webhook, with a secret. Raises QuotaExceeded where the account has as many as it may."""
+    await admit_webhook(session, tenant, limits)
     row = Webhook(
         id=new_id("whk"),
         tenant_id=tenant,

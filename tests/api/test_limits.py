@@ -149,6 +149,16 @@ def runtime_seconds(settings: Settings) -> str:
         return refused(submit(house, max_runtime=601), 422, "invalid_spec", "/max_runtime")
 
 
+def webhooks(settings: Settings) -> str:
+    with limited(settings, webhooks=2) as house:
+        url = {"url": "https://[2000::1]/"}
+        made = [house.client.post("/v1/webhooks", json=url).json()["id"] for _ in range(2)]
+        answer = refused(house.client.post("/v1/webhooks", json=url), 409, "quota_exceeded", "has 2 of the 2")
+        house.client.delete(f"/v1/webhooks/{made[0]}")
+        assert used(house, "webhooks") == 1
+        return answer
+
+
 def requests_per_minute(settings: Settings) -> str:
     with limited(settings, requests_per_minute=2) as house:  # one more every 30 s
         first, second, third = (house.client.get("/v1/jobs") for _ in range(3))
@@ -181,6 +191,7 @@ CASES: dict[str, Callable[[Settings], str]] = {
         running_jobs,
         epochs,
         runtime_seconds,
+        webhooks,
         requests_per_minute,
         strangers_per_minute,
     )

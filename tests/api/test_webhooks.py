@@ -3,14 +3,12 @@
 import base64
 from typing import Any
 
-import httpx2
 import pytest
 
 from app.db.session import Database
 from app.db.tables import Webhook
-from app.settings import Settings
 from app.store import Store
-from tests.api.conftest import House, running
+from tests.api.conftest import House
 from tests.receivers import name_servers
 
 URL = "https://[2000::1]/hook"
@@ -174,13 +172,6 @@ def old_secret(house: House, webhook_id: str) -> str | None:
             return (await session.get_one(Webhook, webhook_id)).old_secret
 
     return house.work(look)
-
-
-def test_an_account_has_so_many_webhooks_and_no_more(settings: Settings) -> None:
-    with running(settings.model_copy(update={"webhooks_per_account": 2})) as url, httpx2.Client(base_url=url) as client:
-        answers = [client.post("/v1/webhooks", json={"url": URL}) for _ in range(3)]
-    assert [answer.status_code for answer in answers] == [201, 201, 409]
-    assert "2 webhooks" in answers[2].json()["detail"]
 
 
 def test_metrics_tell_of_deliveries(house: House) -> None:

@@ -10,7 +10,7 @@ from app.contract.limits import Limits
 from stillhouse import Stillhouse
 from stillhouse.cli import app
 
-USED = {"stored_bytes": 5000, "unfinished_uploads": 0, "queued_jobs": 2, "running_jobs": 1}
+USED = {"stored_bytes": 5000, "unfinished_uploads": 0, "queued_jobs": 2, "running_jobs": 1, "webhooks": 0}
 USAGE = {
     "account": "tnt_1", "used": USED,
     "limits": {**Limits().model_dump(), "stored_bytes": 10**10, "queued_jobs": 1000, "runtime_seconds": 0.5},

@@ -18,7 +18,7 @@ Outcome = list[tuple[str | None, int | None]]
 async def make(house: House, url: str, **more: object) -> Webhook:
     wanted = WebhookCreate.model_validate({"url": url, **more})
     async with house.database.transaction() as session:
-        return await service.create(session, house.tenant, wanted, limit=100)
+        return await service.create(session, house.tenant, wanted)
 
 
 async def send_test(house: House, webhook: Webhook) -> None:
