@@ -61,7 +61,6 @@ async def _ring_for_next(house: House, job: str, devices_free: int) -> None:
     turns, pending = Turns(house.settings.limit_running_jobs), await house.bell.waiting("distill")
     try:
         async with house.database.transaction() as session:
-            await upkeep.ring_for_next(session, job, turns)
             await upkeep.ring_again(session, 0.0, devices_free, pending, turns)
     except OUTAGES as error:
         log.warning("the janitor will ring for those that waited for job %s: %s", job, error)

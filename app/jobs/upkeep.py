@@ -69,14 +69,6 @@ async def ring_again(session: AsyncSession, seconds: float, limit: int, pending:
     return len(waiting)
 
 
-async def ring_for_next(session: AsyncSession, job_id: str, turns: Turns) -> None:
-    """Ring for a job that waited for this one to end, because its account may have so many at once."""
-    job = await session.get(Job, job_id)
-    if job and await turns.limited(session, [job.tenant_id]):
-        waiting = await JobRepository(session).claimable(1, turns, [job.tenant_id])
-        doorbells(session).extend(Doorbell("distill", next_one.id) for next_one in waiting)
-
-
 async def expire_forgotten(session: AsyncSession, seconds: float) -> int:
     """End jobs that nobody took for `seconds`, or for as long as they say themselves."""
     forgotten = await JobRepository(session).queued_too_long(seconds)

@@ -42,11 +42,6 @@ class Turns:
         query = query.where(or_(self._allowed() == 0, self._allowed() > _COUNT))
         return query.order_by(Job.priority.desc(), _COUNT, Account.served_at.asc().nulls_first(), Job.id)
 
-    async def limited(self, session: AsyncSession, tenants: Collection[str]) -> set[str]:
-        """Return which of these accounts may not have any number running."""
-        query = select(Account.id).where(Account.id.in_(tenants), self._allowed() > 0)
-        return set(await session.scalars(query))
-
     async def full(self, session: AsyncSession, tenants: Collection[str]) -> set[str]:
         """Return which of these accounts have as many running as they may."""
         if not tenants:

@@ -18,7 +18,7 @@ from app.limits.turns import Turns
 from app.settings import Settings
 from app.store import Store
 from tests.api.conftest import House, running
-from tests.api.keys import first_key
+from tests.api.keys import bearing, first_key, make_key, open_account
 
 PAGE = (Path(__file__).parents[2] / "docs" / "limits.md").read_text()
 SETTINGS = [name for name in Settings.model_fields if name.startswith("limit_")]
@@ -221,3 +221,28 @@ def test_each_may_be_different_for_an_account() -> None:
 def test_beyond_each_limit_is_the_documented_answer(settings: Settings, name: str) -> None:
     answer = CASES[name](settings)
     assert documented()[name][1].startswith(answer)
+
+
+def test_usage_is_ones_own_and_an_administrators_to_see(settings: Settings) -> None:
+    with limited(settings) as house, bearing(house, first_key(settings)) as admin:
+        account = open_account(admin)
+        own = {"limits": {"stored_bytes": 1000, "epochs": 0, "queued_jobs": 5}}
+        assert admin.client.patch(f"/v1/accounts/{account}", json=own).json()["limits"]["epochs"] == 0
+        with bearing(house, make_key(admin, account=account)["key"]) as theirs:
+            theirs.upload(b"x" * 10)
+            found = theirs.client.get("/v1/usage").json()
+            assert (found["account"], found["used"]["stored_bytes"]) == (account, 10)
+            assert admin.client.get("/v1/usage", params={"account": account}).json() == found
+            assert found["limits"]["epochs"] == 0
+            refused(theirs.upload(b"y" * 991), 409, "quota_exceeded", "of the 1000")
+            other = theirs.client.get("/v1/usage", params={"account": "tnt_default"})
+            refused(other, 403, "forbidden", "admin")
+            back = {"name": "lab", "limits": {"queued_jobs": None}}
+            changed = admin.client.patch(f"/v1/accounts/{account}", json=back).json()
+            assert (changed["name"], changed["limits"]["queued_jobs"]) == ("lab", None)
+            assert changed["limits"]["stored_bytes"] == 1000
+            limits = theirs.client.get("/v1/usage").json()["limits"]
+            assert limits["queued_jobs"] == settings.limit_queued_jobs
+        refused(admin.client.get("/v1/usage", params={"account": "tnt_0"}), 404, "not_found", "tnt_0")
+        wrong = admin.client.patch(f"/v1/accounts/{account}", json={"limits": {"epochs": -1, "jobs": 1}})
+        assert {one["pointer"] for one in wrong.json()["errors"]} == {"/limits/epochs", "/limits/jobs"}

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from app.contract.states import FailureCode, JobState
 from app.db.base import new_id
 from app.db.tables import Account
 from app.jobs import leases, upkeep
@@ -88,17 +89,13 @@ async def test_priority_goes_before_turns(house: House) -> None:
     assert [lease.job_id for lease in (await claim(house), await claim(house)) if lease] == urgent
 
 
-async def test_the_end_of_a_job_rings_for_one_that_waited_for_it(house: House) -> None:
+async def test_nobody_is_called_for_a_job_that_waits_for_another_of_its_account(house: House) -> None:
     await house.submit(2)
     first = await claim(house, Turns(1))
     assert first
     async with house.database.transaction() as session:
-        assert await upkeep.ring_again(session, -1, 10, 0, Turns(1)) == 0  # nobody could take it
-        await upkeep.ring_for_next(session, first.job_id, Turns(1))
-        assert session.info.get("doorbells", []) == []
-    async with house.database.transaction() as session:
-        await leases.advance(session, first, leases.JobState.RUNNING)
-        await leases.fail(session, first, leases.FailureCode.INTERNAL_ERROR, "over")
-        await upkeep.ring_for_next(session, first.job_id, Turns(1))
-        assert len(session.info["doorbells"]) == 1
+        assert await upkeep.ring_again(session, -1, 10, 0, Turns(1)) == 0
+        await leases.advance(session, first, JobState.RUNNING)
+        await leases.fail(session, first, FailureCode.INTERNAL_ERROR, "over")
+        assert await upkeep.ring_again(session, -1, 10, 0, Turns(1)) == 1
     assert await claim(house, Turns(1))
