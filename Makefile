@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help install demo serve test check unit soak openapi methods errors bench reproduce clean
+.PHONY: help install demo serve test check unit soak fuzz openapi methods errors bench reproduce clean
 
 help: ## List every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -38,6 +38,9 @@ unit: $(READY) ## Only the tests that start no server
 
 soak: $(READY) ## 300 jobs under 100 faults, drawn from a seed: make soak ARGS="--seed 2 --database postgresql"
 	$(BIN)/python -m tests.faults.soak $(ARGS)
+
+fuzz: $(READY) ## Every operation with good and bad requests, all links walked: make fuzz ARGS="--minutes 10 --seed 3"
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 openapi: $(READY) ## Write the OpenAPI snapshot that the tests compare with
 	$(BIN)/python -m app.api.document > tests/contract/openapi.json
