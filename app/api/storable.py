@@ -11,7 +11,7 @@ from fastapi.params import Param
 from app.contract.errors import InvalidRequest, Problem
 
 _WRONG = re.compile("[\0\ud800-\udfff]")
-_DETAIL = "text may have neither NUL nor half a character (a lone surrogate)"
+DETAIL = "text may have neither NUL nor half a character (a lone surrogate)"
 
 
 async def storable(request: Request) -> None:
@@ -31,7 +31,7 @@ def _in_parameters(request: Request) -> Iterator[Problem]:
     if wrong:  # unknown ones do not matter
         for known in get_flat_params(request.scope["route"].dependant):
             if known.alias in wrong and isinstance(known.field_info, Param):
-                yield Problem(detail=f"{known.field_info.in_.value} parameter '{known.alias}': {_DETAIL}")
+                yield Problem(detail=f"{known.field_info.in_.value} parameter '{known.alias}': {DETAIL}")
 
 
 def _in_body(document: Any) -> Iterator[Problem]:
@@ -39,10 +39,10 @@ def _in_body(document: Any) -> Iterator[Problem]:
     while left:
         pointer, value = left.pop()
         if isinstance(value, str) and _WRONG.search(value):
-            yield Problem(pointer=pointer, detail=_DETAIL)
+            yield Problem(pointer=pointer, detail=DETAIL)
         elif isinstance(value, dict):
             if any(map(_WRONG.search, value)):
-                yield Problem(pointer=pointer, detail=f"names of fields: {_DETAIL}")
+                yield Problem(pointer=pointer, detail=f"names of fields: {DETAIL}")
             left += [(f"{pointer}/{_escaped(name)}", below) for name, below in value.items()]
         elif isinstance(value, list):
             left += [(f"{pointer}/{place}", below) for place, below in enumerate(value)]
