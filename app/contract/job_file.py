@@ -5,6 +5,7 @@ JOBDIR/inputs/        the teachers' weights, the student's first ones where they
 JOBDIR/cache/         soft targets (or where `targets_folder` says), and the runs that are done
 JOBDIR/checkpoints/   the last two, each with its SHA-256
 JOBDIR/out/           what is published (`app.contract.products`): student.safetensors, its card, report.json, ...
+JOBDIR/ranks/         of a job with several processes: the failures of those that do not report
 JOBDIR/events.jsonl   what the engine reports (`app.contract.events`), append-only
 JOBDIR/log.txt        what the engine prints
 """

@@ -20,13 +20,13 @@ from worker.sandbox.walls import Walls
 
 
 @contextmanager
-def started(folder: Path, *does: int | str) -> Iterator["subprocess.Popen[bytes]"]:
-    """Start processes that do this."""
+def started(folder: Path, *does: int | str, held: Sequence[int] = ()) -> Iterator["subprocess.Popen[bytes]"]:
+    """Start processes that do this. `held`: descriptors of locks."""
     (folder / "tmp").mkdir()
     walls = Walls(parent=os.getpid(), write=(str(folder),), packages=("app", "worker", "tests"))
     line = [sys.executable, "-P", "-m", "worker.together", str(len(does)), json.dumps(asdict(walls)),
             "tests.worker.ranked", str(folder), json.dumps(does)]  # fmt: skip
-    with subprocess.Popen(line, cwd=folder) as process:
+    with subprocess.Popen(line, cwd=folder, pass_fds=held) as process:
         yield process
         process.kill()
 
@@ -61,10 +61,12 @@ def test_a_stop_is_handed_on_to_all(tmp_path: Path) -> None:
         assert process.wait(60) == job_file.EXIT_STOPPED
 
 
-def test_all_die_with_the_one_that_started_them(tmp_path: Path) -> None:
-    with started(tmp_path, "wait", "wait") as process:
+def test_all_hold_the_locks_and_die_with_the_one_that_started_them(tmp_path: Path) -> None:
+    with (tmp_path / "lock").open("ab") as lock, started(tmp_path, "wait", "wait", held=[lock.fileno()]) as process:
         wait_until(lambda: len([*tmp_path.glob("*.ready")]) == 2, what="both")
+        pids = [int((tmp_path / f"{rank}.pid").read_text()) for rank in range(2)]
+        for pid in pids:
+            assert Path(lock.name) in [link.readlink() for link in Path(f"/proc/{pid}/fd").iterdir()]
         process.send_signal(signal.SIGKILL)
-        for rank in range(2):
-            pid = int((tmp_path / f"{rank}.pid").read_text())
+        for pid in pids:
             wait_until(lambda pid=pid: not alive(pid), what="its end")  # type: ignore[misc]
