@@ -14,6 +14,7 @@ from tests.engine import forked, ranked
 from tests.engine.folders import MLP, RESNET, blobs, make, of_type
 from tests.engine.modules import captured
 from tests.engine.ranked import TWO
+from tests.engine.tagged import make_tagged_job
 from tests.engine.test_kills import LONG
 from tests.engine.test_resume import student_of
 
@@ -36,16 +37,23 @@ def remembering(folder: Path) -> Path:
 
 
 def born_again(folder: Path) -> Path:
-    """Fresh views, for which the teachers look again; the control is left out."""
+    """Fresh views, for which the teachers look again, and so many samples that evaluations are shared out, too."""
+    inputs, labels = blobs(6000)
     spec = {"augmentation": [{"kind": "noise", "std": 0.3}, {"kind": "mixup"}], "generations": 2, "control": False}
-    return make(folder, teacher=MLP, student=PLAIN, training={"epochs": 2}, spec={**spec, **TWO})
+    training = {"epochs": 2, "batch_size": 200}
+    return make(folder, student=PLAIN, inputs=inputs, labels=labels, training=training, spec={**spec, **TWO})
+
+
+def tagged_words(folder: Path) -> Path:
+    """Lists of words, whose lengths differ: the shares of a batch have other numbers of words."""
+    return make_tagged_job(folder, training={"epochs": 1}, spec={"control": False, **TWO})
 
 
 def report_of(folder: Path) -> Report:
     return Report.model_validate_json((folder / "out" / "report.json").read_bytes())
 
 
-@pytest.mark.parametrize("lay_out", [remembering, born_again])
+@pytest.mark.parametrize("lay_out", [remembering, born_again, tagged_words])
 def test_two_processes_make_the_student_that_one_makes_of_the_same_micro_batches(tmp_path: Path, lay_out: Any) -> None:
     alone, together = lay_out(tmp_path / "alone"), lay_out(tmp_path / "together")
     forked.finish(alone)

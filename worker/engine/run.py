@@ -100,6 +100,7 @@ class TrainingRun:
             self._keep()
             raise
         self._require_finite()
+        self.targets.flush()
         return reason
 
     def train_epoch(self) -> bool:
