@@ -16,6 +16,8 @@ Level = Literal["debug", "info", "warning", "error"]
 Fact = str | int
 
 _FACTS: ContextVar[Mapping[str, Fact]] = ContextVar("facts")
+_TELLS_URLS = "httpx2"
+"""It logs each request with its URL: a webhook's may hold a secret of its receiver."""
 _UVICORNS = ("uvicorn", "uvicorn.error", "uvicorn.access")
 """Loggers that bring handlers and levels of their own, before ours are there."""
 
@@ -36,6 +38,8 @@ def set_up(form: Format, level: Level = "info") -> None:
     handler.setFormatter(TextLines() if as_text else JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[handler])
     logging.captureWarnings(capture=True)
+    if level != "debug":
+        logging.getLogger(_TELLS_URLS).setLevel(logging.WARNING)
     for name in _UVICORNS:
         logger = logging.getLogger(name)
         logger.handlers.clear()

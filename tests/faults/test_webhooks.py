@@ -4,8 +4,10 @@ import os
 import signal
 
 import pytest
+from sqlalchemy import update
 
 from app.contract.webhooks import DeliveryState
+from app.db.base import db_now
 from app.db.tables import WebhookDelivery
 from tests.faults.house import FaultHouse, worker
 from tests.receivers import HERE, Receiver, answering, hang, receiving
@@ -31,7 +33,7 @@ async def kill_tree(running: Worker) -> None:
 
 @pytest.mark.fault(12)
 async def test_a_crash_between_the_end_of_a_job_and_its_webhook(house: FaultHouse, valkey: Valkey) -> None:
-    house.settings = house.settings.model_copy(update={**HERE, "webhook_seconds": 2.0, "lease_seconds": 2.0})
+    house.settings = house.settings.model_copy(update=HERE)
     with receiving(hang()) as receiver:
         webhook = await make(house, receiver.url)
         [job_id] = await house.simulated(steps=2)
@@ -44,6 +46,7 @@ async def test_a_crash_between_the_end_of_a_job_and_its_webhook(house: FaultHous
         with worker(house.settings, "housekeeping") as first:
             await eventually(lambda: came(receiver, 1), what="the first try")
             await kill_tree(first)
+        await let_its_time_pass(house)
         receiver.behaviour = answering(204)
         with worker(house.settings, "housekeeping"):
             await eventually(lambda: succeeded(house, delivery.id), what="the delivery")
@@ -51,6 +54,12 @@ async def test_a_crash_between_the_end_of_a_job_and_its_webhook(house: FaultHous
         assert [one.verified(webhook.secret)["data"]["id"] for one in receiver.came] == [job_id, job_id]
         [again] = await sent(house, webhook)
         assert (again.id, again.attempt, len(again.attempts)) == (delivery.id, 2, 1)
+
+
+async def let_its_time_pass(house: FaultHouse) -> None:
+    """The dead sender's try counts as lost a lease after it should have ended."""
+    async with house.database.transaction() as session:
+        await session.execute(update(WebhookDelivery).values(next_attempt_at=db_now()))
 
 
 async def came(receiver: Receiver, count: int) -> bool:
