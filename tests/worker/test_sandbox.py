@@ -104,6 +104,25 @@ def test_each_layer_is_up_by_itself() -> None:
     assert said([*lines, "try: socket.socket()", "except PermissionError: print('kept')"]) == "kept\n"
 
 
+def test_seccomp_holds_threads_that_were_there_before() -> None:
+    lines = [
+        "from worker.sandbox import limits, seccomp",
+        "import socket, threading",
+        "up = threading.Event()",
+        "def connect():",
+        "    up.wait()",
+        "    try: socket.socket()",
+        "    except PermissionError: print('kept')",
+        "thread = threading.Thread(target=connect)",
+        "thread.start()",
+        "limits.gain_no_privileges()",
+        "seccomp.enter()",
+        "up.set()",
+        "thread.join()",
+    ]
+    assert said(lines) == "kept\n"
+
+
 def said(lines: list[str]) -> str:
     return subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True, capture_output=True, text=True).stdout
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from worker.sandbox.limits import prctl
 
-_PR_GET_SECCOMP, _PR_SET_SECCOMP = 21, 22
-_MODE_FILTER = 2
+_PR_GET_SECCOMP = 21
+_SET_MODE_FILTER, _ALL_THREADS = 1, 1
 _ALLOW, _REFUSE, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _NUMBER_AT, _ARCHITECTURE_AT, _FIRST_ARGUMENT_AT = 0, 4, 16  # of struct seccomp_data, little-endian
@@ -66,10 +66,12 @@ _AARCH64 = {
 class _Machine:
     audit: int
     """AUDIT_ARCH_* of linux/audit.h."""
+    seccomp: int
+    """The number of seccomp(2) itself."""
     numbers: dict[str, int]
 
 
-_MACHINES = {"x86_64": _Machine(0xC000003E, _X86_64), "aarch64": _Machine(0xC00000B7, _AARCH64)}
+_MACHINES = {"x86_64": _Machine(0xC000003E, 317, _X86_64), "aarch64": _Machine(0xC00000B7, 277, _AARCH64)}
 
 
 def available() -> bool:
@@ -81,13 +83,21 @@ def available() -> bool:
     return platform.machine() in _MACHINES
 
 
-def enter() -> None:
-    """Refuse what is listed above, from here on and for all threads to come. Needs `no_new_privs`. Raises OSError."""
-    program = _program(_MACHINES[platform.machine()], os.getpid())
+def enter(*, all_threads: bool = True) -> None:
+    """Refuse what is listed above, from here on and for all threads to come, and for those that are there already.
+
+    Needs `no_new_privs`, which other threads are then given, too. Raises OSError.
+    """
+    machine = _MACHINES[platform.machine()]
+    program = _program(machine, os.getpid())
     content = ctypes.create_string_buffer(program, len(program))
     packed = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(content))
     header = ctypes.create_string_buffer(packed, len(packed))
-    prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.addressof(header))
+    libc = ctypes.CDLL(None, use_errno=True)
+    flags = _ALL_THREADS if all_threads else 0
+    if libc.syscall(machine.seccomp, ctypes.c_uint(_SET_MODE_FILTER), ctypes.c_uint(flags), header) != 0:
+        number = ctypes.get_errno()  # a thread's number where one has a filter of its own
+        raise OSError(number, f"seccomp: {os.strerror(number)}")
 
 
 def _program(machine: _Machine, me: int) -> bytes:
