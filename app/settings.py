@@ -83,6 +83,8 @@ class Settings(BaseSettings):
     """Jobs of an account that have a worker; its others wait, and those of other accounts go before them."""
     limit_epochs: Count = 100_000
     """Epochs of one job, in all its stages and generations."""
+    limit_devices: Count = 0
+    """Devices of one job; 1 where strangers submit (SECURITY.md)."""
     limit_runtime_seconds: Duration = 0
     """The largest `max_runtime` of a job, and what one without gets."""
     limit_webhooks: Count = 20

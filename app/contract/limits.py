@@ -26,6 +26,8 @@ class Limits(Resource):
     """Jobs that have a worker; the others wait."""
     epochs: Count = 0
     """Of one job, in all its stages and generations."""
+    devices: Count = 0
+    """Of one job."""
     runtime_seconds: Duration = 0
     """That one job may train: its largest `max_runtime`, and what one without gets."""
     webhooks: Count = 0
@@ -43,6 +45,7 @@ class OwnLimits(BaseModel):
     queued_jobs: Count | None = None
     running_jobs: Count | None = None
     epochs: Count | None = None
+    devices: Count | None = None
     runtime_seconds: Duration | None = None
     webhooks: Count | None = None
     requests_per_minute: Count | None = None

@@ -141,6 +141,12 @@ def epochs(settings: Settings) -> str:
         return refused(submit(house, **spec), 422, "invalid_spec", "/training/epochs")
 
 
+def devices(settings: Settings) -> str:
+    with limited(settings, devices=2) as house:
+        assert submit(house, devices=2).status_code == 201
+        return refused(submit(house, devices=3), 422, "invalid_spec", "/devices")
+
+
 def runtime_seconds(settings: Settings) -> str:
     with limited(settings, runtime_seconds=600) as house:
         assert submit(house).json()["spec"]["max_runtime"] == 600
@@ -190,6 +196,7 @@ CASES: dict[str, Callable[[Settings], str]] = {
         queued_jobs,
         running_jobs,
         epochs,
+        devices,
         runtime_seconds,
         webhooks,
         requests_per_minute,
