@@ -26,6 +26,8 @@ from app.queue import Bell
 from app.settings import Settings
 from app.store import Store
 
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""For tests of what does not reach the database, or is the same on all."""
 TEACHER = {"kind": "mlp", "inputs": 4, "hidden": [8], "classes": 3}
 STUDENT = {"architecture": {"kind": "mlp", "inputs": 4, "hidden": [2], "classes": 3}}
 

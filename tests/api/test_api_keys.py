@@ -22,12 +22,18 @@ from app.db.tables import ApiKey
 from app.main import create_app
 from app.settings import Settings
 from app.store import Store
-from tests.api.conftest import House, running
+from tests.api.conftest import ON_SQLITE, House, running
 from tests.api.keys import accounts, bearing, first_key, make_key
 from tests.openapi import operations
 from tests.servers import wait_until
 
 LOOK = "/v1/jobs"
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Tests that walk all operations send more keys that are no good than an address may."""
+    return settings.model_copy(update={"limit_strangers_per_minute": 0})
 
 
 @pytest.fixture
@@ -119,6 +125,7 @@ def expire(house: House, key_id: str) -> None:
 
 
 @pytest.mark.owasp(2)
+@ON_SQLITE
 def test_no_operation_takes_a_key_that_is_no_good(house: House, admin: House) -> None:
     """Walks the OpenAPI document."""
     everything = {"scopes": ["read", "submit", "admin"]}
@@ -189,6 +196,7 @@ def test_the_use_of_a_key_is_noted(house: House, admin: House) -> None:
 
 
 @pytest.mark.owasp(5)
+@ON_SQLITE
 def test_scopes_hold_on_every_operation(house: House, admin: House) -> None:
     """Walks the OpenAPI document: no key 401, and 403 for every scope but the one that is named there and `admin`."""
     keys = {scope: make_key(admin, scopes=[scope])["key"] for scope in ("read", "submit")}

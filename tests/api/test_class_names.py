@@ -10,6 +10,12 @@ from tests.api.conftest import STUDENT, TEACHER, House
 NAMES = ["ant", "bee", "cat"]
 
 
+@pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    """One database is enough here: what is tried does not reach it, or is the same on both."""
+    return sqlite_url
+
+
 def spec(house: House, teacher: dict[str, Any], data: list[str]) -> dict[str, Any]:
     model = house.register("models", **{"architecture": TEACHER, **teacher})
     house.inspect(ModelInspection(parameters=67))

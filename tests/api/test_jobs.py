@@ -14,7 +14,7 @@ from app.contract.errors import Problem
 from app.contract.inspection import DatasetInspection, ModelInspection
 from app.contract.spec import JobSpec
 from app.jobs.service import spec_hash
-from tests.api.conftest import STUDENT, TEACHER, House, running
+from tests.api.conftest import ON_SQLITE, STUDENT, TEACHER, House, running
 
 
 def test_a_submitted_job_waits_in_the_queue(house: House) -> None:
@@ -80,6 +80,7 @@ HUGE = {**MLP, "hidden": [65536, 65536]}
         ({"labelled": 0}, {"objective": [{"kind": "annealed_target"}]}, "/objective/0", "needs labels"),
     ],
 )
+@ON_SQLITE
 def test_what_cannot_work_is_refused_before_any_training(
     house: House, data: dict[str, Any], changes: dict[str, Any], pointer: str, words: str
 ) -> None:
@@ -256,6 +257,7 @@ def test_a_model_is_made_by_a_job(house: House) -> None:
         ({"file": "file_" + "0" * 32}, "architecture of the file's weights is missing"),
     ],
 )
+@ON_SQLITE
 def test_a_model_needs_one_origin(house: House, body: dict[str, Any], text: str) -> None:
     answer = house.client.post("/v1/models", json=body)
     assert answer.status_code == 422
@@ -356,6 +358,7 @@ def test_a_change_honours_if_match(house: House) -> None:
 
 
 @pytest.mark.parametrize("field", ["state", "tenant_id", "attempt", "spec"])
+@ON_SQLITE
 def test_what_is_not_for_users_cannot_be_patched(house: House, field: str) -> None:
     answer = house.client.patch(f"/v1/jobs/{house.submit()['id']}", json={field: "x"})
     assert answer.status_code == 422

@@ -14,6 +14,12 @@ OTHERS = {**WORDS, "max_tokens": 16}
 TEXTCNN = {"kind": "textcnn", "vocabulary": 50, "classes": 50}
 
 
+@pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    """One database is enough here: what is tried does not reach it, or is the same on both."""
+    return sqlite_url
+
+
 def checked(house: House, spec: dict[str, Any], **changes: Any) -> dict[str, Any]:
     return dict(house.client.post("/v1/jobs/validate", json={**spec, **changes}).json())
 

@@ -17,7 +17,7 @@ from app.db.tables import Worker
 from app.queue import Bell
 from app.settings import Settings
 from app.workers import service as workers
-from tests.api.conftest import House, running
+from tests.api.conftest import ON_SQLITE, House, running
 from tests.openapi import operations
 
 
@@ -38,6 +38,7 @@ from tests.openapi import operations
         ("GET", "/v1/jobs?label=x", 400, "bad_request"),
     ],
 )
+@ON_SQLITE
 def test_errors_have_one_form(house: House, method: str, path: str, status: int, code: str) -> None:
     answer = house.client.request(method, path, headers={"X-Request-ID": "mine"})
     body = answer.json()
@@ -75,6 +76,7 @@ def test_405_lists_what_is_allowed(house: House) -> None:
 
 
 @pytest.mark.parametrize("body", [b"{", b"", b"[" * 100_000, b"\xff", b'{"a": NaN'])
+@ON_SQLITE
 def test_what_is_not_json_is_a_client_error(house: House, body: bytes) -> None:
     answer = house.client.post("/v1/jobs", content=body, headers={"content-type": "application/json"})
     assert answer.status_code in {400, 422}
@@ -125,6 +127,7 @@ def test_a_time_beyond_the_calendar_is_refused(house: House, moment: str) -> Non
 
 
 @pytest.mark.parametrize("body", [[], "x", 1, None, {"a": 10**400}])
+@ON_SQLITE
 def test_json_that_is_no_spec_is_a_client_error(house: House, body: Any) -> None:
     for path in ("/v1/jobs", "/v1/jobs/validate", "/v1/models", "/v1/datasets"):
         answer = house.client.post(path, content=json.dumps(body), headers={"content-type": "application/json"})

@@ -13,7 +13,7 @@ from app.contract.states import JobState, Phase
 from app.db.session import Database
 from app.jobs import leases, metrics
 from app.store import Store
-from tests.api.conftest import House
+from tests.api.conftest import ON_SQLITE, House
 
 STUDENT = bytes(range(256)) * 1000
 
@@ -52,6 +52,7 @@ def test_a_download_carries_its_hash(house: House, done: str) -> None:
     ],
     ids=lambda given: "" if isinstance(given, bytes) else None,  # a test's name is in the environment of its servers
 )
+@ON_SQLITE
 def test_ranges(house: House, done: str, wanted: str, status: int, part: bytes | None) -> None:
     answer = house.client.get(f"/v1/jobs/{done}/student", headers={"Range": wanted})
     assert (answer.status_code, answer.content) == (status, part or answer.content)

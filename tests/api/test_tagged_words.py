@@ -16,6 +16,12 @@ WORDS = {"kind": "words", "vocabulary": ["<pad>", "<unk>", "a", "b"], "max_token
 TEXTCNN = {"kind": "textcnn", "vocabulary": 50, "classes": 2}
 
 
+@pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    """One database is enough here: what is tried does not reach it, or is the same on both."""
+    return sqlite_url
+
+
 def problems(house: House, spec: dict[str, Any], **changes: Any) -> dict[str, str]:
     checked = house.client.post("/v1/jobs/validate", json={**spec, **changes}).json()
     return {error["pointer"]: error["detail"] for error in checked["errors"]}

@@ -14,6 +14,12 @@ TEXTCNN = {"kind": "textcnn", "vocabulary": 50, "embedding": 4, "filters": 2, "c
 ARRAYS = {"kind": "lstm", "inputs": 4, "hidden": 3, "classes": 2}
 
 
+@pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    """One database is enough here: what is tried does not reach it, or is the same on both."""
+    return sqlite_url
+
+
 def test_a_model_keeps_its_preprocessing(house: House) -> None:
     model = house.register("models", architecture=LSTM, preprocessing=WORDS)
     assert model["preprocessing"]["vocabulary"] == WORDS["vocabulary"]
