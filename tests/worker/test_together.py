@@ -26,7 +26,8 @@ def started(folder: Path, *does: int | str, held: Sequence[int] = ()) -> Iterato
     walls = Walls(parent=os.getpid(), write=(str(folder),), packages=("app", "worker", "tests"))
     line = [sys.executable, "-P", "-m", "worker.together", str(len(does)), json.dumps(asdict(walls)),
             "tests.worker.ranked", str(folder), json.dumps(does)]  # fmt: skip
-    with subprocess.Popen(line, cwd=folder, pass_fds=held) as process:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen(line, cwd=folder, env=environment, pass_fds=held) as process:
         yield process
         process.kill()
 

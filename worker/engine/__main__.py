@@ -11,7 +11,6 @@ torchrun one process does what they would do side by side.
 import argparse
 import logging
 import os
-import sys
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -27,6 +26,7 @@ from app.contract.job_file import (
     JobFile,
 )
 from app.contract.states import FailureCode
+from worker.engine.ending import end
 from worker.engine.failures import EngineFailure, PeerLost, Stopped, failure_of
 from worker.engine.parallel.place import Place, place
 from worker.engine.reporter import Aside, Reporter, failure_aside, log
@@ -115,4 +115,4 @@ _EXITS = {FailureCode.OUT_OF_MEMORY: EXIT_OUT_OF_MEMORY, FailureCode.DISK_FULL: 
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())

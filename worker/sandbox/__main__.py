@@ -5,6 +5,7 @@ import json
 import runpy
 import sys
 from dataclasses import replace
+from importlib.metadata import MetadataPathFinder
 from pathlib import Path
 
 from worker.sandbox.walls import TooOpen, Walls, enter
@@ -22,6 +23,8 @@ def main(told: str, module: str, *arguments: str) -> None:
         enter(replace(walls, read=read))
     except (TooOpen, OSError) as error:
         sys.exit(f"not started: {error}")
+    # What was listed before may not be opened now: packages would be found there, and have no version.
+    MetadataPathFinder.invalidate_caches()
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 

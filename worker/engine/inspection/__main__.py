@@ -8,7 +8,6 @@ JOBDIR/out/resolved.json. Exits with 0 when there is a finding, also one that re
 import argparse
 import os
 import resource
-import sys
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -19,6 +18,7 @@ from app.contract.errors import Problem
 from app.contract.inspection import DatasetInspection, ModelInspection
 from app.contract.job_file import EXIT_DISK_FULL, EXIT_DONE, Inspection, InspectionFile, InspectModel
 from app.contract.registration import HuggingFace
+from worker.engine.ending import end
 from worker.engine.failures import out_of_memory
 
 
@@ -93,4 +93,4 @@ def _inspect_folder(path: Path, subject: InspectModel, converted: Path, max_para
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())

@@ -52,6 +52,7 @@ def versions() -> dict[str, str]:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             found[package] = "not installed"
+    found["torch"] = torch.__version__  # with its build: +cpu, +cu130
     return found
 
 
