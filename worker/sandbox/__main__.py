@@ -24,7 +24,7 @@ def main(told: str, module: str, *arguments: str) -> None:
     except (TooOpen, OSError) as error:
         sys.exit(f"not started: {error}")
     # What was listed before may not be opened now: packages would be found there, and have no version.
-    MetadataPathFinder.invalidate_caches()
+    MetadataPathFinder().invalidate_caches()
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 

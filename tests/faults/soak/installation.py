@@ -149,6 +149,8 @@ def settings(data: Path, database_url: str, broker_url: str) -> Settings:
         threads=1,
         free_space_floor_bytes=0,
         lease_seconds=4,
+        limit_queued_jobs=0,
+        limit_requests_per_minute=0,
         heartbeat_seconds=0.5,
         relay_seconds=0.2,
         stop_grace_seconds=10,
