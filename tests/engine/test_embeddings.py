@@ -120,7 +120,7 @@ def test_a_student_of_fewer_numbers_learns_how_similar_samples_are(
     )
     run_here(tmp_path / "job")
     report = Report.model_validate_json((tmp_path / "job/out/report.json").read_bytes())
-    near, curve = report.student.embedding, report.curves["student"]["validation/loss"].values
+    near, curve = report.student.embedding, report.curves["student"]["loss"].values
     assert near
     assert (near.mse, near.cosine) == (None, None)
     assert near.spearman is not None
