@@ -21,11 +21,18 @@ from app.settings import Settings
 from app.store import Store
 from migrations import config
 from tests.servers import Valkey, postgresql, seaweed
+from worker.child import fork_server
 
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_fork_server_outlives_the_tests() -> Iterator[None]:
+    yield
+    fork_server.close()
 
 
 @pytest.fixture(scope="session")

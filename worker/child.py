@@ -11,13 +11,21 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from worker.forkserver.client import Forked, ForkServer
+from worker.forkserver.order import Order
 from worker.sandbox.walls import Walls
+
+Child = Process | Forked
 
 LOG = "log.txt"
 _CODE = Path(__file__).resolve().parents[1]
 """Where `worker` and `app` lie, for a service that runs from its source folder."""
 _MEET = "worker.engine.parallel.joining:meet"
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH")
+_LIKE_ALL = {"LANG": "C.UTF-8", "PYTHONPATH": str(_CODE), "PYTHONUNBUFFERED": "1", "OMP_WAIT_POLICY": "passive"}
+
+fork_server = ForkServer()
+"""Of this slot, or whichever process runs children."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,8 @@ class Command:
     processes: int = 1
     """That do it together; each has its own walls."""
     extra: Mapping[str, str] = field(default_factory=dict)
+    warm_seconds: float = 0.0
+    """How long torch is kept ready for the next child; 0: this one starts cold."""
 
     def line(self) -> list[str]:
         # -P keeps the job's directory off sys.path: nothing that lies there is ever imported.
@@ -63,56 +73,68 @@ class Command:
 
     def environment(self) -> dict[str, str]:
         """Return the child's whole environment: no credentials, no settings of the service."""
-        kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         devices = {} if self.cuda is None else {"CUDA_VISIBLE_DEVICES": self.cuda, "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
         return {
-            **kept,
+            **_of_all(),
             **devices,
             "HOME": str(self.folder),
             "TMPDIR": str(self.folder / "tmp"),
-            "LANG": "C.UTF-8",
-            "PYTHONPATH": str(_CODE),
-            "PYTHONUNBUFFERED": "1",
             "OMP_NUM_THREADS": str(self.threads),
-            "OMP_WAIT_POLICY": "passive",
             **self.extra,
         }
 
+    def order(self) -> Order:
+        return Order(asdict(self.walls()), self.environment(), str(self.folder), self.module, [str(self.folder)])
 
-async def spawn(command: Command) -> Process:
-    """Start the child; what it prints is appended to its log. The place for a fork server that has torch ready."""
-    (command.folder / "tmp").mkdir(exist_ok=True)
-    with (command.folder / LOG).open("ab") as log:
-        return await asyncio.create_subprocess_exec(
-            *command.line(),
-            cwd=command.folder,
-            env=command.environment(),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            pass_fds=command.kept_open,
-        )
+
+def _of_all() -> dict[str, str]:
+    """Return what every child finds in its environment, and the server that forks them."""
+    return {**{name: os.environ[name] for name in _PASSED_ON if name in os.environ}, **_LIKE_ALL}
 
 
 @asynccontextmanager
-async def running(command: Command) -> AsyncIterator[Process]:
+async def running(command: Command) -> AsyncIterator[Child]:
     """A child for as long as this is entered: whatever of its session is left at the end is killed."""
-    process = await spawn(command)
+    (command.folder / "tmp").mkdir(exist_ok=True)
+    with (command.folder / LOG).open("ab") as log:
+        process = await _warm(command, log.fileno()) or await _cold(command, log.fileno())
     try:
         yield process
     finally:
         kill(process)
         await process.wait()
+        if isinstance(process, Forked):
+            process.let_go()
 
 
-def kill(process: Process) -> None:
+async def _warm(command: Command, log: int) -> Forked | None:
+    """Have the child forked from where torch is ready; None where it has to start cold."""
+    if not command.warm_seconds or command.processes > 1:
+        return None
+    descriptors = [log, *command.kept_open]
+    return await fork_server.fork(command.order(), descriptors, command.warm_seconds, _of_all())
+
+
+async def _cold(command: Command, log: int) -> Process:
+    return await asyncio.create_subprocess_exec(
+        *command.line(),
+        cwd=command.folder,
+        env=command.environment(),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+        pass_fds=command.kept_open,
+    )
+
+
+def kill(process: Child) -> None:
     """End the child and everything else in its session."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def ask_to_stop(process: Process) -> None:
+def ask_to_stop(process: Child) -> None:
     """Send SIGTERM: write a checkpoint, then stop."""
     with suppress(ProcessLookupError):
         process.terminate()

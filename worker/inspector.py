@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from asyncio.subprocess import Process
 from pathlib import Path
 from typing import TypeVar
 
@@ -132,7 +131,13 @@ class Inspector:
         memory = self._settings.inspection_memory_bytes
         strict = self._settings.sandbox == "strict"
         command = child.Command(
-            "worker.engine.inspection", self._folder, threads=1, cuda="", memory=memory, strict=strict
+            "worker.engine.inspection",
+            self._folder,
+            threads=1,
+            cuda="",
+            memory=memory,
+            strict=strict,
+            warm_seconds=self._settings.warm_seconds,
         )
         async with child.running(command) as process:
             code = await self._ended(process)
@@ -141,7 +146,7 @@ class Inspector:
         if code != EXIT_DONE:
             raise _Rejected(_why(code, self._folder))
 
-    async def _ended(self, process: Process) -> int:
+    async def _ended(self, process: child.Child) -> int:
         waits = {asyncio.ensure_future(process.wait()), asyncio.ensure_future(self._stop.wait())}
         _, left = await asyncio.wait(
             waits, timeout=self._settings.inspection_seconds, return_when=asyncio.FIRST_COMPLETED

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from asyncio.subprocess import Process
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
@@ -25,7 +24,7 @@ class Pulse:
         self._limit = limit
         self._stopped = False
 
-    async def watch(self, process: Process, ended: asyncio.Event) -> None:
+    async def watch(self, process: child.Child, ended: asyncio.Event) -> None:
         """Kill the child once it has been silent for too long; return when it has `ended`."""
         last, heard = self._signs(), monotonic()
         while self._limit and not await happens(ended, min(_LOOK_SECONDS, self._limit / 4)):

@@ -220,6 +220,7 @@ class Supervisor:
             strict=self._settings.sandbox == "strict",
             kept_open=self._slot.locks,
             processes=self._slot.processes,
+            warm_seconds=self._settings.warm_seconds,
         )
         ended, self._oom = asyncio.Event(), OomWatch()
         async with child.running(command) as process, asyncio.TaskGroup() as tasks:
@@ -236,7 +237,7 @@ class Supervisor:
         relay.failed = Failed(code=FailureCode.OUT_OF_MEMORY, detail=_KILLED)
         return EXIT_OUT_OF_MEMORY
 
-    async def _end_when_asked(self, process: asyncio.subprocess.Process, ended: asyncio.Event) -> None:
+    async def _end_when_asked(self, process: child.Child, ended: asyncio.Event) -> None:
         stop = asyncio.ensure_future(self._stop.wait())
         over = asyncio.ensure_future(ended.wait())
         await asyncio.wait({stop, over}, return_when=asyncio.FIRST_COMPLETED)

@@ -19,7 +19,7 @@ from tests.faults.house import FaultHouse, worker
 from tests.servers import wait_until
 from tests.worker.training import at_work, over
 from tests.worker.waiting import eventually
-from tests.worker.workers import Worker, alive, children
+from tests.worker.workers import Worker, alive
 from worker.folders import job_folder
 
 pytestmark = pytest.mark.anyio
@@ -106,7 +106,7 @@ async def goes_on(house: FaultHouse, job_id: str, step: int) -> bool:
 
 
 async def no_engine(running: Worker) -> bool:
-    return not any(children(slot) for slot in running.slots())
+    return not running.engines()
 
 
 async def refuses_politely(url: str, job_id: str) -> None:

@@ -13,7 +13,7 @@ from app.settings import Settings
 from tests.faults.house import FaultHouse, worker
 from tests.worker.training import LONG, at_work, kill_engine, over
 from tests.worker.waiting import eventually
-from tests.worker.workers import Worker, alive, children
+from tests.worker.workers import Worker, alive
 from worker import errands, supervisor
 from worker.devices import Host
 from worker.folders import job_folder
@@ -36,10 +36,6 @@ async def said(running: Worker, words: str) -> bool:
 
 async def trains(house: FaultHouse, job_id: str, attempt: int) -> bool:
     return bool(await house.steps(job_id, attempt=attempt))
-
-
-def engines(running: Worker) -> list[int]:
-    return [engine for slot in running.slots() for engine in children(slot)]
 
 
 def send(number: signal.Signals, *pids: int) -> None:
@@ -104,7 +100,7 @@ async def test_a_frozen_worker_finds_its_job_gone(house: FaultHouse) -> None:
     [job_id] = await house.simulated(steps=10_000)
     with worker(house.settings) as frozen:
         await at_work(house, job_id)
-        tree, [engine] = [frozen.main.pid, *frozen.slots()], engines(frozen)
+        tree, [engine] = [frozen.main.pid, *frozen.slots()], frozen.engines()
         async with house.database.transaction() as session:
             await session.connection()  # holds SQLite's one write lock, so that no frozen process does
             send(signal.SIGSTOP, *tree)

@@ -20,7 +20,7 @@ from tests.worker import nvidia
 from tests.worker.conftest import House
 from tests.worker.training import ENDLESS, at_work
 from tests.worker.waiting import eventually
-from tests.worker.workers import Worker, alive, worker
+from tests.worker.workers import Worker, alive, command_of, worker
 from worker import errands, gpus
 from worker.devices import Host, Slot, cuda_devices, host, slot_count
 
@@ -237,14 +237,7 @@ async def sweep_until_at_work(house: House, running: Worker) -> bool:
 
 def engines_of(running: Worker) -> list[int]:
     """Return a worker's engines: its slots also run the driver's program, for a moment."""
-    return [pid for pid in running.engines() if "worker.sandbox" in command_of(pid)]
-
-
-def command_of(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
+    return [pid for pid in running.engines() if "worker." in command_of(pid)]
 
 
 @pytest.mark.anyio

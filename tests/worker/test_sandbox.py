@@ -24,7 +24,8 @@ async def outcomes(folder: Path, attempts: list[tuple[str, Any]], **command: Any
     """Let the burglar try, and return how each attempt ended."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "attempts.json").write_text(json.dumps(attempts))
-    async with child.running(child.Command("tests.worker.burglar", folder, threads=1, **command)) as process:
+    options = {"warm_seconds": 600, **command}
+    async with child.running(child.Command("tests.worker.burglar", folder, threads=1, **options)) as process:
         assert await process.wait() == 0, (folder / child.LOG).read_text()
     found: list[str] = json.loads((folder / "outcomes.json").read_text())
     return found

@@ -7,7 +7,7 @@ from pathlib import Path
 from app.contract.states import JobState
 from tests.worker.conftest import House
 from tests.worker.waiting import eventually
-from tests.worker.workers import children
+from tests.worker.workers import engines
 
 LONG = {"epochs": 60}
 ENDLESS = {"epochs": 100_000}
@@ -29,6 +29,6 @@ async def over(house: House, job_id: str) -> None:
 
 
 def kill_engine(folder: Path) -> None:
-    for engine in children(os.getpid()):
+    for engine in engines(os.getpid()):
         if Path(f"/proc/{engine}/cwd").readlink() == folder:
             os.kill(engine, signal.SIGKILL)

@@ -52,7 +52,7 @@ class Worker:
         return children(self.main.pid)
 
     def engines(self) -> list[int]:
-        return [engine for slot in self.slots() for engine in children(slot)]
+        return [engine for slot in self.slots() for engine in engines(slot)]
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         self.main.send_signal(number)
@@ -70,6 +70,21 @@ def children(pid: int) -> list[int]:
         except (FileNotFoundError, ProcessLookupError):
             continue
     return found
+
+
+def engines(slot: int) -> list[int]:
+    """Return the ids of what a slot runs jobs in: its own children and, in the place of its fork server, that one's."""
+    found = []
+    for child in children(slot):
+        found += children(child) if "worker.forkserver" in command_of(child) else [child]
+    return found
+
+
+def command_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def alive(pid: int) -> bool:

@@ -1,33 +1,11 @@
-"""Go behind the walls, then run a module as if it had been started so: nothing of a user's was read yet."""
+"""Put up the walls that the command line tells, and run a module behind them."""
 
-import importlib
 import json
-import runpy
 import sys
-from dataclasses import replace
-from importlib.metadata import MetadataPathFinder
-from pathlib import Path
 
-from worker.sandbox.walls import TooOpen, Walls, enter
-
-
-def main(told: str, module: str, *arguments: str) -> None:
-    walls = Walls(**json.loads(told))
-    for package in walls.packages:
-        importlib.import_module(package)
-    if walls.first:
-        where, _, name = walls.first.partition(":")
-        getattr(importlib.import_module(where), name)()
-    read = (*walls.read, *(str(Path(folder)) for name in walls.packages for folder in sys.modules[name].__path__))
-    try:
-        enter(replace(walls, read=read))
-    except (TooOpen, OSError) as error:
-        sys.exit(f"not started: {error}")
-    # What was listed before may not be opened now: packages would be found there, and have no version.
-    MetadataPathFinder().invalidate_caches()
-    sys.argv = [module, *arguments]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
-
+from worker.sandbox.start import start
+from worker.sandbox.walls import Walls
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    told, *rest = sys.argv[1:]
+    start(Walls(**json.loads(told)), *rest)

@@ -21,7 +21,7 @@ from stillhouse import Stillhouse
 from stillhouse.errors import Conflict
 from tests.faults.soak.installation import Installation, Place, send
 from tests.faults.soak.plan import Fault
-from tests.worker.workers import children
+from tests.worker.workers import engines as engines_of
 from worker.folders import job_folder
 
 _BROKER_AWAY = 1.0
@@ -57,7 +57,7 @@ class Strikes:
 
     async def _kill_engine(self, draw: random.Random) -> Struck:
         engines = [(slot, engine) for place in self.installation.workers for slot in place.worker.slots()
-                   for engine in children(slot)]  # fmt: skip
+                   for engine in engines_of(slot)]  # fmt: skip
         if not engines:
             return None
         slot, engine = draw.choice(engines)
@@ -168,7 +168,7 @@ class Strikes:
             folder = job_folder(self.installation.settings, job.id)
             kept = sorted((folder / "checkpoints").glob("*.safetensors"))
             slot = int((job.worker or "/0").rsplit("/", 1)[1])
-            engines = children(slot)
+            engines = engines_of(slot)
             if kept and engines and _flip(kept[-1], draw):
                 send(signal.SIGKILL, engines)
                 return [Victim(job.id, job.attempt)]
