@@ -53,6 +53,7 @@ errors: $(READY) ## Write docs/errors.md from app/contract/explained
 
 bench: $(READY) ## What is measured: benchmarks/README.md
 	$(BIN)/python benchmarks/loop.py
+	$(BIN)/python -m benchmarks.start
 	$(BIN)/python -m benchmarks.methods
 	$(BIN)/python benchmarks/wide.py
 	$(BIN)/python benchmarks/transfer.py

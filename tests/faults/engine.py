@@ -2,8 +2,8 @@
 
 A job with the label `engine: simulated` costs no torch: its training is a chain of hashes, one link a step, so that a
 step left out, or made twice, shows in the student. It keeps the engine's promises (a checkpoint each step, the last
-two kept, SIGTERM heeded, resumes). Its labels: `pace`, seconds a step; `deaf`, which never hears SIGTERM; `poison`,
-which kills the process that supervises it. Every other job is run by the real engine.
+two kept, SIGTERM heeded, resumes). Its labels: `pace`, seconds a step; `deaf`, which never hears SIGTERM. Every other
+job is run by the real engine.
 """
 
 import hashlib

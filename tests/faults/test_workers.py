@@ -84,7 +84,7 @@ async def test_a_killed_worker_leaves_no_orphan_and_another_finishes(
     with worker(house.settings) as first:
         await at_work(house, job_id)
         tree = first.processes()
-        assert len(tree) == 3  # main process, slot, engine
+        assert len(tree) == 4  # main process, slot, its fork server, engine
         kill(first)
         await eventually(lambda: gone(tree), seconds=10, what="the end of slot and engine")
     await eventually(lambda: sweep_until_queued(house, job_id), seconds=20, what="the lease's end")

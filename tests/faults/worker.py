@@ -2,7 +2,10 @@
 
 from worker import supervisor
 from worker.__main__ import main
+from worker.forkserver import client
 
 if __name__ == "__main__":
-    supervisor.ENGINE = "tests.faults.engine"  # before the slots are forked, which take it along
+    # Before the slots are forked, which take it along.
+    supervisor.ENGINE = "tests.faults.engine"
+    client._READY = ("app.contract.job_file",)  # no torch, which few of them need, for workers that live for seconds
     main()

@@ -244,6 +244,7 @@ def engines_of(running: Worker) -> list[int]:
 async def test_one_device_has_one_job_until_its_worker_is_killed(house: House, tmp_path: Path) -> None:
     one = nvidia.TWO.splitlines(keepends=True)[0]
     seen = {"PATH": nvidia.search_path(tmp_path, one)}
+    seen["STILLHOUSE_WARM_SECONDS"] = "0"  # only of a process that was started so, the kernel tells the environment
     held, waits = await house.submit(2, training=ENDLESS)
     with worker(house.settings, CUDA_VISIBLE_DEVICES="0", **seen) as first:
         await at_work(house, held)
