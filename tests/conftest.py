@@ -4,6 +4,7 @@ Asynchronous tests carry `pytestmark = pytest.mark.anyio` and run on asyncio, by
 """
 
 import asyncio
+import gc
 import shutil
 import tempfile
 import uuid
@@ -22,6 +23,13 @@ from app.store import Store
 from migrations import config
 from tests.servers import Valkey, postgresql, seaweed
 from worker.child import fork_server
+
+
+def pytest_collection_finish() -> None:
+    """Leave what is imported by now, torch and all, out of the garbage collector's later rounds: half of them last
+    longer than a test."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

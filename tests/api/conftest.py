@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import threading
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ import httpx2
 import numpy as np
 import pytest
 import uvicorn
+from fastapi import FastAPI
 from safetensors.numpy import save
 
 from app.api.deadlines import Deadlines
@@ -32,12 +34,33 @@ TEACHER = {"kind": "mlp", "inputs": 4, "hidden": [8], "classes": 3}
 STUDENT = {"architecture": {"kind": "mlp", "inputs": 4, "hidden": [2], "classes": 3}}
 
 
+_IN_THE_APP = {"max_body_bytes", "slowest_bytes_per_second", "body_patience_seconds", "cors_origins"}
+"""Settings that an app is made with; it reads the others when a server starts."""
+_idle: dict[str, list[FastAPI]] = defaultdict(list)
+
+
+@contextmanager
+def _app(settings: Settings) -> Iterator[FastAPI]:
+    """An app that serves nobody else: making one takes as long as a whole test, and leaves nothing of its servers."""
+    alike = _idle[settings.model_dump_json(include=_IN_THE_APP)]
+    app = alike.pop() if alike else create_app(settings)
+    app.state.settings = settings
+    app.state.requests._seconds.clear()
+    yield app
+    alike.append(app)
+
+
 @contextmanager
 def running(settings: Settings, **options: Any) -> Iterator[str]:
     """Serve the API on a free port; yield its URL."""
+    with _app(settings) as app:
+        yield from _serving(app, options)
+
+
+def _serving(app: FastAPI, options: dict[str, Any]) -> Iterator[str]:
     listener = socket.create_server(("127.0.0.1", 0))
     options = {"http": Deadlines, "log_level": "warning", "timeout_graceful_shutdown": 5, **options}
-    config = uvicorn.Config(create_app(settings), **options)
+    config = uvicorn.Config(app, **options)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
