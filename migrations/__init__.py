@@ -1,5 +1,6 @@
 """The schema's history (Alembic). `python -m migrations` brings the configured database to the newest revision."""
 
+from functools import cache
 from pathlib import Path
 
 from alembic.config import Config
@@ -19,6 +20,7 @@ def config(database_url: str, lock_seconds: float = 60.0) -> Config:
     return settings
 
 
+@cache
 def head() -> str:
     """Return the newest revision that this code knows."""
     revision = _history().get_current_head()

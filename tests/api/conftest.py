@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ from app.main import create_app
 from app.queue import Bell
 from app.settings import Settings
 from app.store import Store
+from tests.servers import wait_until
 
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 """For tests of what does not reach the database, or is the same on all."""
@@ -36,6 +38,8 @@ STUDENT = {"architecture": {"kind": "mlp", "inputs": 4, "hidden": [2], "classes"
 
 _IN_THE_APP = {"max_body_bytes", "slowest_bytes_per_second", "body_patience_seconds", "cors_origins"}
 """Settings that an app is made with; it reads the others when a server starts."""
+_AUTHORITIES = ssl.create_default_context()
+"""Read once: each client would, though none meets TLS."""
 _idle: dict[str, list[FastAPI]] = defaultdict(list)
 
 
@@ -64,19 +68,13 @@ def _serving(app: FastAPI, options: dict[str, Any]) -> Iterator[str]:
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     try:
-        _wait_for(url)
-        yield url
+        wait_until(lambda: server.started, what="the API's start")
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join(20)
         listener.close()
-
-
-def _wait_for(url: str) -> None:
-    with httpx2.Client(transport=httpx2.HTTPTransport(retries=20)) as client:
-        client.get(f"{url}/healthz").raise_for_status()
 
 
 class House:
@@ -176,18 +174,27 @@ class House:
 
     def work(self, act: Any) -> Any:
         """Run `act(database, store)` as a process of its own would."""
+        return alone(self.settings, act)
 
-        async def alone() -> Any:
-            database = Database(self.settings.database, Bell(self.settings.broker_url))
-            try:
-                return await act(database, Store(self.settings))
-            finally:
-                await database.close()
 
-        return asyncio.run(alone())
+def alone(settings: Settings, act: Any) -> Any:
+    """Run `act(database, store)` on a service that need not run."""
+
+    async def acting() -> Any:
+        database = Database(settings.database, Bell(settings.broker_url))
+        try:
+            return await act(database, Store(settings))
+        finally:
+            await database.close()
+
+    return asyncio.run(acting())
 
 
 @pytest.fixture
 def house(settings: Settings) -> Iterator[House]:
-    with running(settings) as url, httpx2.Client(base_url=url, timeout=30) as client:
+    with running(settings) as url, client_of(url) as client:
         yield House(client, settings)
+
+
+def client_of(url: str | httpx2.URL, **headers: str) -> httpx2.Client:
+    return httpx2.Client(base_url=url, timeout=30, headers=headers, verify=_AUTHORITIES)

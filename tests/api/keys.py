@@ -6,10 +6,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import httpx2
-
+from app.accounts.__main__ import bootstrap
+from app.accounts.pepper import pepper_of
+from app.db.session import Database
 from app.settings import Settings
-from tests.api.conftest import House
+from app.store import Store
+from tests.api.conftest import House, alone, client_of
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -25,16 +27,16 @@ def accounts(settings: Settings, *words: str) -> subprocess.CompletedProcess[str
 
 
 def first_key(settings: Settings) -> str:
-    done = accounts(settings, "bootstrap")
-    assert done.returncode == 0, done.stderr
-    return done.stdout.removesuffix("\n")
+    async def act(database: Database, _: Store) -> str:
+        return await bootstrap(database, pepper_of(settings), "first", force=False)
+
+    return str(alone(settings, act))
 
 
 @contextmanager
 def bearing(house: House, key: str) -> Iterator[House]:
     """The same service, seen with a key."""
-    headers = {"Authorization": f"Bearer {key}"}
-    with httpx2.Client(base_url=house.client.base_url, timeout=30, headers=headers) as client:
+    with client_of(house.client.base_url, Authorization=f"Bearer {key}") as client:
         yield House(client, house.settings)
 
 
