@@ -31,7 +31,7 @@ check: $(READY) ## Style, types, import boundaries
 	$(BIN)/lint-imports --no-cache
 
 test: check ## The whole suite, on real servers
-	$(BIN)/python -m pytest -n 3 --dist loadgroup  # for two cores: tests of what waits leave some of them idle
+	$(BIN)/python -m pytest -n 4 --dist loadgroup  # on two cores: most of a test of several processes is waiting
 
 unit: $(READY) ## Only the tests that start no server
 	$(BIN)/python -m pytest -n 2 tests/contract tests/engine tests/architecture
