@@ -19,7 +19,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Self
 
-from app.contract.spec import MOST_DEVICES
+from app.contract.devices import CPU, Devices
 from app.settings import Settings
 from worker import gpus
 
@@ -105,9 +105,9 @@ class Host:
         self._held.close()
 
     @property
-    def most(self) -> int:
-        """The most devices that a job gets here, were all of them free; without CUDA any number of processes."""
-        return len({place.identity for place in self._places}) or MOST_DEVICES
+    def most(self) -> Devices:
+        """The most devices that a job gets here, were all of them free."""
+        return Devices.of_worker({place.identity for place in self._places} or [CPU])
 
     def take(self, devices: int) -> bool:
         """Take a slot with so many devices, all or none, in place of what was taken before."""

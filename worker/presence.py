@@ -17,6 +17,7 @@ from typing import TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.contract.devices import CPU
 from app.contract.workers import Role
 from app.db.base import new_id
 from app.db.session import Database
@@ -38,7 +39,7 @@ T = TypeVar("T")
 
 def describe(name: str, role: str, slots: int) -> Worker:
     """Return what there is to say of a worker that starts."""
-    devices = ([f"cuda:{device}" for device in cuda_devices()] or ["cpu"]) if role == Role.DISTILL else []
+    devices = ([f"cuda:{device}" for device in cuda_devices()] or [CPU]) if role == Role.DISTILL else []
     return Worker(
         id=new_id("wrk"), name=name, role=role, devices=devices, device_use=[], sandbox=walls.available(), slots=slots
     )

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.contract import accounts, resources, webhooks
+from app.contract.devices import Devices
 from app.contract.explained import DELIVERIES, FAILURES, REJECTIONS, remedy
 from app.contract.limits import OwnLimits
 from app.contract.states import BlockedBy, JobState, RejectionCode
@@ -64,8 +65,8 @@ def _inspection(row: tables.Model | tables.Dataset) -> dict[str, Any] | None:
     return {**row.inspection, "code": code, "help": remedy(REJECTIONS, code)}
 
 
-def job(row: tables.Job, positions: Mapping[str, int], devices: int, *, full: bool = False) -> resources.Job:
-    """`devices`: the most that it could get from any worker that takes jobs; 0 where there is none.
+def job(row: tables.Job, positions: Mapping[str, int], devices: Devices, *, full: bool = False) -> resources.Job:
+    """`devices`: the most that it could get from any worker that takes jobs.
 
     `full`: whether the account has as many running as it may.
     """
@@ -84,7 +85,7 @@ def _failure(row: tables.Job) -> dict[str, str | None] | None:
     return {"code": code, "detail": row.failure_detail, "help": remedy(FAILURES, code)} if code else None
 
 
-def _blocked_by(row: tables.Job, devices: int, *, full: bool) -> str | None:
+def _blocked_by(row: tables.Job, devices: Devices, *, full: bool) -> str | None:
     if row.state != JobState.QUEUED:
         return None
     if full and row.blocked_by is None:
@@ -92,9 +93,10 @@ def _blocked_by(row: tables.Job, devices: int, *, full: bool) -> str | None:
     waited = (datetime.now(UTC) - row.queued_at).total_seconds()
     if row.blocked_by or waited <= _TAKEN_SOON_SECONDS:
         return row.blocked_by
-    if not devices:
+    if not devices.any:
         return BlockedBy.NO_WORKER.value
-    return (BlockedBy.NO_FREE_DEVICE if devices_of(row) <= devices else BlockedBy.TOO_FEW_DEVICES).value
+    enough = devices_of(row) <= devices.of(row.spec["device"])
+    return (BlockedBy.NO_FREE_DEVICE if enough else BlockedBy.TOO_FEW_DEVICES).value
 
 
 def event(row: tables.JobEvent) -> resources.JobEvent:

@@ -11,9 +11,10 @@ from typing import Any, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.contract.devices import Devices
 from app.contract.events import EngineEvent, PhaseEntered, Step
 from app.contract.job_file import MOST_HALVINGS
-from app.contract.spec import MOST_DEVICES, JobSpec
+from app.contract.spec import JobSpec
 from app.contract.states import FailureCode, JobState, StopReason
 from app.db.base import db_now, new_id
 from app.db.session import doorbells
@@ -50,7 +51,7 @@ class Room(Protocol):
     """The devices of whoever claims."""
 
     @property
-    def most(self) -> int:
+    def most(self) -> Devices:
         """The most that a job could get."""
 
     def take(self, devices: int) -> bool:
@@ -65,7 +66,7 @@ async def claim(
     Where it has to wait for devices, those behind it wait as well: else those of few devices would always be first.
     Without `room` there are devices for any.
     """
-    for job in await _candidates(session, turns, room.most if room else MOST_DEVICES):
+    for job in await _candidates(session, turns, room.most if room else Devices()):
         if room and not room.take(devices_of(job)):
             return None
         attempt = job.attempt + 1
@@ -82,7 +83,7 @@ async def claim(
     return None
 
 
-async def _candidates(session: AsyncSession, turns: Turns, devices: int) -> Sequence[Job]:
+async def _candidates(session: AsyncSession, turns: Turns, devices: Devices) -> Sequence[Job]:
     """Return jobs to try. Nobody else claims one of an account that has a limit before this transaction ends."""
     found = await JobRepository(session).claimable(_CANDIDATES, turns, devices=devices)
     tenants = {job.tenant_id for job in found}

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, update
 
-from app.contract.spec import MOST_DEVICES
+from app.contract.devices import Devices
 from app.contract.states import LEASED, InspectionState, JobState
 from app.db.base import db_now
 from app.db.owned import OwnedRepository
@@ -17,6 +17,7 @@ from app.limits.turns import Turns
 TEACHER, STUDENT = "teacher", "student"
 """The parts that a model may play in a job."""
 _LEASED = [state.value for state in LEASED]
+_ENOUGH = Devices()
 
 
 @dataclass(frozen=True)
@@ -115,11 +116,12 @@ class JobRepository(OwnedRepository[Job]):
     # The queue.
 
     async def claimable(
-        self, limit: int, turns: Turns, tenants: Collection[str] | None = None, devices: int = MOST_DEVICES
+        self, limit: int, turns: Turns, tenants: Collection[str] | None = None, devices: Devices = _ENOUGH
     ) -> list[Job]:
-        """Return what may be taken where there are so many devices, the next one first. `tenants`: only theirs."""
+        """Return what may be taken where there are such devices, the next one first. `tenants`: only theirs."""
         query = turns.take(select(Job).where(Job.state == JobState.QUEUED, Job.blocked_by.is_(None), ~_expired()))
-        query = query.where(func.coalesce(Job.spec["devices"].as_integer(), 1) <= devices)
+        there = case((Job.spec["device"].as_string() == "cuda", devices.cuda), else_=devices.any)
+        query = query.where(func.coalesce(Job.spec["devices"].as_integer(), 1) <= there)
         query = query if tenants is None else query.where(Job.tenant_id.in_(tenants))
         return list(await self.session.scalars(query.limit(limit)))
 

@@ -2,8 +2,8 @@
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.contract.devices import Devices
 from app.contract.errors import Conflict, NotFound
-from app.contract.spec import MOST_DEVICES
 from app.contract.workers import DeviceUse, Role, Running, Worker, WorkerState
 from app.db import tables
 from app.workers.repository import Held, WorkerRepository
@@ -25,13 +25,10 @@ async def walls(session: AsyncSession, lost_after: float) -> list[list[str]]:
     return [row.sandbox for row in await repository.all() if row.id not in lost]
 
 
-async def most_devices(session: AsyncSession, lost_after: float) -> int:
-    """Return the most devices that a job could get from any worker that takes jobs; 0 where there is none.
-
-    A worker without CUDA runs as many processes as a job asks for.
-    """
+async def most_devices(session: AsyncSession, lost_after: float) -> Devices:
+    """Return the most devices that a job could get from any worker that takes jobs; none where there is none."""
     found = await WorkerRepository(session).devices_of_those_who_take_jobs(lost_after)
-    return max((MOST_DEVICES if devices == ["cpu"] else len(devices) for devices in found), default=0)
+    return Devices.best(map(Devices.of_worker, found))
 
 
 async def drain(session: AsyncSession, worker_id: str, running: Running, lost_after: float) -> Worker:

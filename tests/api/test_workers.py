@@ -75,6 +75,15 @@ def why_blocked(house: House, job: dict[str, Any], seconds: float) -> str | None
     return str(found) if found else None
 
 
+def test_a_job_that_asks_for_cuda_where_no_worker_has_it_says_so(house: House) -> None:
+    blocked_by = partial(why_blocked, house, house.submit(device="cuda"))
+    be_there(house, devices=["cpu"])
+    assert (blocked_by(-60), blocked_by(3)) == (None, "too_few_devices")
+    house.work(forget)
+    be_there(house, devices=["cuda:0"])
+    assert blocked_by(3) == "no_free_device"
+
+
 def test_a_job_that_asks_for_more_devices_than_any_worker_has_says_so(house: House) -> None:
     blocked_by = partial(why_blocked, house, house.submit(devices=2))
     be_there(house)

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.contract.devices import Devices
 from app.contract.events import Notice
 from app.contract.states import FailureCode, JobState, StopReason
 from app.db.session import create_engine
@@ -33,10 +34,10 @@ async def attempt_claim(
 
 
 @dataclass
-class Devices:
-    """Those of a host, some of them in use."""
+class Place:
+    """The devices of a host, some of them in use."""
 
-    most: int
+    most: Devices
     free: int
 
     def take(self, devices: int) -> bool:
@@ -69,14 +70,24 @@ async def test_a_job_of_several_devices_waits_for_them_and_no_younger_one_overta
     teacher, data = await house.model(), await house.dataset()
     await house.pass_inspections()
     wide, narrow = await house.submit_on(teacher, data, devices=4), await house.submit_on(teacher, data)
-    assert await attempt_claim(house, "busy", room=Devices(most=4, free=3)) is None
+    assert await attempt_claim(house, "busy", room=Place(Devices(4, 4), free=3)) is None
     urgent = await house.submit_on(teacher, data, priority=1)
-    small = Devices(most=2, free=2)
-    taken = [await attempt_claim(house, "any", room=room) for room in (Devices(4, 3), Devices(4, 3), small, small)]
+    large, small = Place(Devices(4, 4), free=3), Place(Devices(2, 2), free=2)
+    taken = [await attempt_claim(house, "any", room=room) for room in (large, large, small, small)]
     assert [lease and lease.job_id for lease in taken] == [urgent, None, narrow, None]
-    found = await attempt_claim(house, "all free", room=Devices(most=4, free=4))
+    found = await attempt_claim(house, "all free", room=Place(Devices(4, 4), free=4))
     assert found
     assert found.job_id == wide
+
+
+async def test_a_job_that_insists_on_cuda_is_left_to_those_who_have_it(house: House) -> None:
+    teacher, data = await house.model(), await house.dataset()
+    await house.pass_inspections()
+    insists = await house.submit_on(teacher, data, device="cuda")
+    behind = [await house.submit_on(teacher, data, device=device) for device in ("cpu", "auto")]
+    without, with_cuda = (Place(Devices.of_worker(named), free=1) for named in (["cpu"], ["cuda:0"]))
+    taken = [await attempt_claim(house, "any", room=room) for room in (without, without, without, with_cuda)]
+    assert [lease and lease.job_id for lease in taken] == [*behind, None, insists]
 
 
 async def test_a_job_waits_for_its_inspections(house: House) -> None:

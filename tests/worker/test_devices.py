@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from app.contract.devices import Devices
 from app.queue import Bell
 from app.settings import Settings
 from tests.servers import wait_until
@@ -144,7 +145,7 @@ def test_a_job_of_several_devices_gets_all_of_them_or_none(bare: Settings) -> No
         assert all(slot.processes == len(slot.locks) for slot in slots if slot)
     with taken(bare, 5, 4) as slots, host(bare) as here:
         assert cuda_of(slots) == [None, "0,1,2,3"]
-        assert here.most == 4
+        assert here.most == Devices(4, 4)
 
 
 @pytest.mark.usefixtures("two")

@@ -93,9 +93,9 @@ WAITS = Section(
             "Wait, start another worker, raise `STILLHOUSE_SLOTS`, or raise the job's `priority`.",
         ),
         BlockedBy.TOO_FEW_DEVICES: Explained(
-            "It asks for more `devices` than any worker that takes jobs has.",
+            "It asks for more `devices` than any worker that takes jobs has, or for CUDA (`device`) where none has it.",
             "`stillhouse workers` shows what there is. Start a worker on a host with so many, or cancel the job and "
-            "submit it with fewer: `accumulation` makes up for them, in more time.",
+            "submit it with fewer (`accumulation` makes up for them, in more time) or with `device` `auto`.",
         ),
         BlockedBy.NO_WORKER: Explained(
             "No worker that takes jobs is there: none runs, or all are drained.",
