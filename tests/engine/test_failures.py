@@ -3,6 +3,7 @@
 import errno
 import resource
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 from app.contract.events import Run
 from app.contract.job_file import EXIT_FAILED, EXIT_OUT_OF_MEMORY
 from app.contract.states import FailureCode
-from tests.engine.folders import make, of_type
+from tests.engine.folders import LSTM, SMALL_LSTM, make, of_type
 from worker.engine import __main__ as command
 from worker.engine.checkpoint import Checkpoints, Corrupt, seal, unseal
 from worker.engine.failures import EngineFailure, failure_of
@@ -64,6 +65,15 @@ def test_the_exit_code_and_the_last_event(
         for number, handler in handlers.items():
             signal.signal(number, handler)
     assert of_type(folder, "failed")[-1].code == failure_of(error).code
+
+
+def test_a_loss_that_no_weight_takes_part_in_is_refused(tmp_path: Path, run_here: Callable[[Path], None]) -> None:
+    first = {"teacher": "hidden:0", "student": "hidden:0"}  # of a network of series: its inputs
+    objective = [{"kind": "hint", "layers": [first]}]
+    folder = make(tmp_path, teacher=LSTM, student=SMALL_LSTM, spec={"objective": objective, "control": False})
+    with pytest.raises(EngineFailure, match=r"part in the loss \(hint\)") as failure:
+        run_here(folder)
+    assert failure.value.code is FailureCode.INVALID_SPEC
 
 
 def test_a_disk_that_is_full_leaves_the_old_checkpoint_whole(tmp_path: Path) -> None:

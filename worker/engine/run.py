@@ -33,7 +33,7 @@ from worker.engine.training.lessons import Lesson
 from worker.engine.training.plan import Plan
 from worker.engine.training.precision import Precision, autocast
 from worker.engine.training.runtime import Runtime
-from worker.engine.training.trace import Trace, non_finite
+from worker.engine.training.trace import Trace, non_finite, nothing_to_learn
 from worker.engine.views.augmented import Blend, Look, Views, labelled
 from worker.engine.views.sight import Sight
 
@@ -137,6 +137,8 @@ class TrainingRun:
             asked = partial(self._ask, part_B, inputs)
             batch = Batch(student_UC.float(), teacher_UC, labels_U, *whole, position, blend, top, features, asked)
             loss, share_K = self.objective(batch)
+            if not loss.requires_grad:
+                raise nothing_to_learn(self.objective.names[:-1])
             loss.backward()
             values_K += share_K
         steps.bring_together(self.ranks, self._parameters, values_K, self._statistics)

@@ -49,3 +49,12 @@ def non_finite(step: int, what: str, value: float) -> EngineFailure:
     """Return the failure that names step and term."""
     advice = "lower the learning rate, set clip_norm, or look at the inputs"
     return EngineFailure(FailureCode.NON_FINITE_LOSS, f"At step {step} the term {what} became {value}: {advice}.")
+
+
+def nothing_to_learn(names: Sequence[str]) -> EngineFailure:
+    """Return the failure of a loss that none of the weights in training has a part in. `names`: its terms."""
+    text = (
+        f"No weight that is trained takes part in the loss ({', '.join(names)}): it looks at the student before its "
+        "first weight, or at what is frozen. Tap a later layer, or add a term that learns from the outputs."
+    )
+    return EngineFailure(FailureCode.INVALID_SPEC, text)
