@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import sys
+import tempfile
 from pathlib import Path
 
 
@@ -26,6 +27,7 @@ def _seen() -> dict[str, object]:
     return {
         "environment": dict(sorted(os.environ.items())),
         "folder": str(Path.cwd()),
+        "temporary": tempfile.gettempdir(),
         "arguments": sys.argv[1:],
         "path": sys.path,
         "leads its session": os.getsid(0) == os.getpid(),

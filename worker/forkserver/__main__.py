@@ -22,6 +22,10 @@ _DEVICE = "/dev/nvidia"
 
 def main(parent: str, orders: str, idle: str, *modules: str) -> None:
     limits.die_with(int(parent))
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except OSError as error:
+        sys.exit(f"no fork server: {error.strerror} (Linux 5.3 has pidfd_open)")
     for module in modules:
         importlib.import_module(module)
     if _touched_cuda():

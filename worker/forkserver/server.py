@@ -8,6 +8,7 @@ import os
 import selectors
 import signal
 import socket
+import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -91,6 +92,7 @@ class ForkServer:
         os.chdir(order.folder)
         os.environ.clear()
         os.environ.update(order.environment)
+        tempfile.tempdir = None  # torch had it looked up in the server's environment
         self._mine = order
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD_OFF)
 
