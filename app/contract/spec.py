@@ -18,7 +18,11 @@ from app.contract.views import Fresh, Views
 
 MOST_DEVICES = 16
 DatasetId = Annotated[str, StringConstraints(pattern=r"^ds_[0-9a-f]{32}$")]
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    Field(json_schema_extra={"pattern": r"\S"}),  # what is left of spaces alone has no character
+]
 LabelText = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 Labels = Annotated[dict[LabelText, LabelText], Field(max_length=32)]
 

@@ -2,6 +2,7 @@
 
 import os
 from copy import deepcopy
+from itertools import count
 from typing import Any
 from zlib import crc32
 
@@ -16,6 +17,7 @@ from tests.openapi import TEACHER
 
 OWN_KEY = os.environ["STILLHOUSE_API_KEY"].split("_")[1]
 NOBODY = "0" * 32
+_ONCE = count()
 UPLOADED = {"file": TEACHER.read_bytes()}
 """No JSON schema takes bytes for a string of the format `binary`."""
 
@@ -40,8 +42,13 @@ def map_case(context: HookContext, case: Case) -> Case:
 
 @schemathesis.hook
 def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> None:
-    """Leave alone what everything stands on: the key that is used here, its account's limits, and the only worker."""
+    """Leave alone what everything stands on: the key that is used here, its account's limits, and the only worker.
+
+    No key comes twice: the answer would be of something that may be deleted by now.
+    """
     case.headers = {name: str(value) for name, value in (case.headers or {}).items()}  # a link's number is one
+    if 0 < len(drawn := case.headers.get("Idempotency-Key", "")) < 240:  # longer ones, and none, are wrong on purpose
+        case.headers["Idempotency-Key"] = f"{next(_ONCE)}-{drawn}"
     named = case.path_parameters
     if OWN_KEY in str(named.get("key_id")):
         named["key_id"] = f"key_{NOBODY}"
