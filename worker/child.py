@@ -102,9 +102,11 @@ async def running(command: Command) -> AsyncIterator[Child]:
         yield process
     finally:
         kill(process)
-        await process.wait()
-        if isinstance(process, Forked):
-            process.let_go()
+        try:
+            await process.wait()
+        finally:
+            if isinstance(process, Forked):
+                process.let_go()
 
 
 async def _warm(command: Command, log: int) -> Forked | None:

@@ -131,6 +131,17 @@ async def has_gone(pid: int) -> bool:
 
 
 @pytest.mark.usefixtures("own_server")
+async def test_one_that_hangs_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    await seen(mirror(tmp_path / "first"))
+    hangs = fork_server._process
+    assert hangs
+    os.kill(hangs.pid, signal.SIGSTOP)
+    monkeypatch.setattr(client, "_START_SECONDS", 5.0)
+    await seen(mirror(tmp_path / "second"))
+    assert hangs.wait() == -signal.SIGKILL
+
+
+@pytest.mark.usefixtures("own_server")
 async def test_it_ends_when_it_had_nothing_to_do_and_comes_back(tmp_path: Path) -> None:
     await seen(mirror(tmp_path / "first", warm=0.2))
     first = fork_server._process

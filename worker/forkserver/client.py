@@ -19,6 +19,8 @@ _OF_ITS_OWN = {
     "CUDA_VISIBLE_DEVICES": "",
     "PYTORCH_NVML_BASED_CUDA_CHECK": "1",  # asks the driver without opening its devices
 }
+_START_SECONDS = 120.0
+"""A disk that takes so long to read torch hangs."""
 _TRIES = 2
 """A server may end, having had nothing to do, while it is asked."""
 
@@ -35,7 +37,7 @@ class Forked:
 
     @property
     def returncode(self) -> int | None:
-        return self._code.result() if self._code.done() else None
+        return self._code.result() if self._code.done() and not self._code.cancelled() else None
 
     async def wait(self) -> int:
         return await asyncio.shield(self._code)
@@ -61,9 +63,11 @@ async def _code_of(reader: asyncio.StreamReader) -> int:
     return -signal.SIGKILL if code is None else code  # with its server, which somebody killed
 
 
-async def _heard(reader: asyncio.StreamReader) -> bytes:
-    with suppress(ConnectionError):
-        return await reader.readline()
+async def _heard(reader: asyncio.StreamReader, seconds: float | None = None) -> bytes:
+    """Return the next line; nothing where the line is closed, or nothing comes."""
+    with suppress(ConnectionError, TimeoutError):
+        async with asyncio.timeout(seconds):
+            return await reader.readline()
     return b""
 
 
@@ -94,12 +98,12 @@ class ForkServer:
 
     async def _ask(self, orders: socket.socket, order: Order, descriptors: Sequence[int]) -> Forked | None:
         ours, theirs = socket.socketpair()
-        with theirs, suppress(BrokenPipeError, ConnectionError):
+        with theirs, suppress(OSError):  # it has ended: nobody will answer
             order.send(orders, [theirs.fileno(), *descriptors])
         reader, writer = await asyncio.open_unix_connection(sock=ours)
         child = None
         try:
-            if pid := pid_in(await _heard(reader)):
+            if pid := pid_in(await _heard(reader, _START_SECONDS)):
                 child = Forked(pid, reader, writer)
         finally:
             if child is None:
@@ -126,5 +130,6 @@ class ForkServer:
         """End the server, and with it all its children."""
         if self._orders and self._process:
             self._orders.close()
+            self._process.kill()
             self._process.wait()
             self._orders = self._process = None
