@@ -31,7 +31,7 @@ check: $(READY) ## Style, types, import boundaries
 	$(BIN)/lint-imports --no-cache
 
 test: check ## The whole suite, on real servers
-	$(BIN)/python -m pytest -n 4 --dist loadgroup  # on two cores: most of a test of several processes is waiting
+	$(BIN)/python -m pytest -n 3 --dist loadgroup  # on two cores: tests of several processes wait much
 
 unit: $(READY) ## Only the tests that start no server
 	$(BIN)/python -m pytest -n 2 tests/contract tests/engine tests/architecture
