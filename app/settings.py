@@ -107,7 +107,7 @@ class Settings(BaseSettings):
     """An engine without a sign of life (one a batch) for so long is killed, at the cost of an attempt; 0: never."""
     warm_seconds: float = Field(default=600, ge=0)
     """How long a worker's slot keeps torch loaded (a quarter of a GiB) for its next job, which then starts seconds
-    sooner; 0: every job loads it anew."""
+    sooner; 0: every job loads it anew. After an inspection it is a minute at most."""
     resident_bytes: int = Field(default=RESIDENT_BYTES, ge=0)
     """A transfer set whose samples take more stays in its file and is read batch by batch, not kept on the device."""
     soft_target_bytes: int = Field(default=8 * 2**30, ge=0)

@@ -27,6 +27,8 @@ from worker.staging import fetch
 from worker.tail import NO_NUL, read_from, write_whole
 from worker.waiting import happens
 
+_WARM_SECONDS = 60.0
+"""Uploads come together; then there may be none for long, and several slots would keep torch for it."""
 _FINDING_BYTES = 64 * 2**20
 Written = TypeVar("Written", bound=Contract)
 
@@ -137,7 +139,7 @@ class Inspector:
             cuda="",
             memory=memory,
             strict=strict,
-            warm_seconds=self._settings.warm_seconds,
+            warm_seconds=min(self._settings.warm_seconds, _WARM_SECONDS),
         )
         async with child.running(command) as process:
             code = await self._ended(process)

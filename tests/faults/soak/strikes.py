@@ -46,6 +46,9 @@ class Strikes:
     cancelled: set[str] = field(default_factory=set)
     """Jobs whose cancel was accepted: they need not succeed."""
     _later: set[asyncio.Task[None]] = field(default_factory=set)
+    _api: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _broker: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """One death at a time: who is killed again before it is back cannot be found."""
 
     async def strike(self, fault: Fault) -> Struck:
         act: Callable[[random.Random], Awaitable[Struck]] = getattr(self, "_" + fault.kind.replace(" ", "_").lower())
@@ -98,21 +101,24 @@ class Strikes:
         return []
 
     async def _kill_api(self, _: random.Random) -> Struck:
-        await asyncio.to_thread(self.installation.api.kill)
-        await asyncio.to_thread(self.installation.api.start)
+        async with self._api:
+            await asyncio.to_thread(self.installation.api.kill)
+            await asyncio.to_thread(self.installation.api.start)
         return []
 
     async def _restart_broker(self, _: random.Random) -> Struck:
-        self.installation.broker.kill()
-        await asyncio.sleep(_BROKER_AWAY)
-        await asyncio.to_thread(self.installation.broker.start)
-        return []
+        return await self._kill_broker(wiped=False)
 
-    async def _wipe_broker(self, draw: random.Random) -> Struck:
-        self.installation.broker.kill()
-        self.installation.broker.wipe()
-        await asyncio.sleep(_BROKER_AWAY)
-        await asyncio.to_thread(self.installation.broker.start)
+    async def _wipe_broker(self, _: random.Random) -> Struck:
+        return await self._kill_broker(wiped=True)
+
+    async def _kill_broker(self, *, wiped: bool) -> Struck:
+        async with self._broker:
+            self.installation.broker.kill()
+            if wiped:
+                self.installation.broker.wipe()
+            await asyncio.sleep(_BROKER_AWAY)
+            await asyncio.to_thread(self.installation.broker.start)
         return []
 
     async def _repeat_hints(self, draw: random.Random) -> Struck:
