@@ -34,7 +34,7 @@ async def list_workers(session: Reading, settings: SettingsDep, caller: CallerDe
     "/{worker_id}/drain",
     status_code=202,
     summary="Drain a worker",
-    responses=errors(404, 409, 422),
+    responses=errors(400, 404, 409, 413, 422),
     dependencies=[AdminOnly],
 )
 async def drain_worker(

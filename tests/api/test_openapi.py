@@ -89,6 +89,12 @@ def test_every_error_answer_is_problem_json() -> None:
                 assert list(answer["content"]) == ["application/problem+json"], (method, path, status)
 
 
+def test_whatever_takes_json_tells_of_what_is_none_and_of_too_much() -> None:
+    for method, path, operation in operations():
+        if "application/json" in operation.get("requestBody", {}).get("content", {}):
+            assert {"400", "413", "422"} <= set(operation["responses"]), f"{method} {path}"
+
+
 def test_what_is_made_is_linked_to_all_that_takes_its_id() -> None:
     """A new resource is linked by itself, where its paths are as those of the others."""
     found = {operation["operationId"]: (path, operation) for _, path, operation in operations()}
