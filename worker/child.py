@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from worker.forkserver.client import Forked, ForkServer
+from worker.forkserver.client import ForkClient, Forked
 from worker.forkserver.order import Order
 from worker.sandbox.walls import Walls
 
@@ -24,7 +24,7 @@ _MEET = "worker.engine.parallel.joining:meet"
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH")
 _LIKE_ALL = {"LANG": "C.UTF-8", "PYTHONPATH": str(_CODE), "PYTHONUNBUFFERED": "1", "OMP_WAIT_POLICY": "passive"}
 
-fork_server = ForkServer()
+fork_server = ForkClient()
 """Of this slot, or whichever process runs children."""
 
 

@@ -238,7 +238,7 @@ async def sweep_until_at_work(house: House, running: Worker) -> bool:
 
 def engines_of(running: Worker) -> list[int]:
     """Return a worker's engines: its slots also run the driver's program, for a moment."""
-    return [pid for pid in running.engines() if "worker." in command_of(pid)]
+    return [pid for pid in running.engines() if "worker.sandbox" in command_of(pid)]
 
 
 @pytest.mark.anyio

@@ -21,14 +21,17 @@ DENIED = "PermissionError"
 
 
 async def outcomes(folder: Path, attempts: list[tuple[str, Any]], **command: Any) -> list[str]:
-    """Let the burglar try, and return how each attempt ended."""
+    """Let the burglar try, and return how each attempt ended: the same for who starts cold, and for who was forked."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "attempts.json").write_text(json.dumps(attempts))
-    options = {"warm_seconds": 600, **command}
-    async with child.running(child.Command("tests.worker.burglar", folder, threads=1, **options)) as process:
-        assert await process.wait() == 0, (folder / child.LOG).read_text()
-    found: list[str] = json.loads((folder / "outcomes.json").read_text())
-    return found
+    found: list[list[str]] = []
+    for warm in (0, 600):
+        options = {"threads": 1, "warm_seconds": warm, **command}
+        async with child.running(child.Command("tests.worker.burglar", folder, **options)) as process:
+            assert await process.wait() == 0, (folder / child.LOG).read_text()
+        found.append(json.loads((folder / "outcomes.json").read_text()))
+    assert found[0] == found[1]
+    return found[0]
 
 
 async def test_it_works_in_its_own_folder_and_in_those_that_are_shared(tmp_path: Path) -> None:

@@ -71,8 +71,8 @@ async def _heard(reader: asyncio.StreamReader, seconds: float | None = None) -> 
     return b""
 
 
-class ForkServer:
-    """The one of this process. Asks for children that start warm, as long as the server works here."""
+class ForkClient:
+    """Of this process's one fork server. Asks for children that start warm, as long as the server works here."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None

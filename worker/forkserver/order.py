@@ -6,7 +6,6 @@ line is to let go of the child: what is left of its session is killed.
 
 import json
 import socket
-from array import array
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -36,12 +35,8 @@ class Order:
     @classmethod
     def receive(cls, through: socket.socket) -> tuple[Self, list[int]] | None:
         """Wait for the next one, and the descriptors that came with it; None where nobody is left to ask."""
-        room = socket.CMSG_SPACE(_MOST_DESCRIPTORS * array("i").itemsize)
-        content, ancillary, _, _ = through.recvmsg(_LONGEST, room)
-        if not content:
-            return None
-        found = array("i", b"".join(data for level, kind, data in ancillary if kind == socket.SCM_RIGHTS))
-        return cls(**json.loads(content)), found.tolist()
+        content, descriptors, _, _ = socket.recv_fds(through, _LONGEST, _MOST_DESCRIPTORS)
+        return (cls(**json.loads(content)), descriptors) if content else None
 
 
 def pid_line(pid: int) -> bytes:
